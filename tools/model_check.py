@@ -35,7 +35,13 @@ from kms_conformance.adapters.key_protect.model import (
 )
 from kms_conformance.adapters.key_protect.walks import Walker, waited
 from kms_conformance.adapters.key_protect.walks.edges import edge_of
-from kms_conformance.adapters.key_protect.walks.steps import EDGE, MAKE_OBJECT, request_for, steps_of
+from kms_conformance.adapters.key_protect.walks.steps import (
+    EDGE,
+    EDGE_OF_SAME,
+    MAKE_OBJECT,
+    request_for,
+    steps_of,
+)
 from tools.reference_client import Endpoint, Packer, certificates, read_target
 
 LENGTH = 80
@@ -92,8 +98,8 @@ class Walk:
             self._make_object(source)
             return None
         now, name, walker = self.endpoint.now(), step.name, self.walker
-        if name == EDGE:
-            edge = edge_of(source, self.state, now)
+        if name in {EDGE, EDGE_OF_SAME}:
+            edge = edge_of(source, self.state, now, walker.last if name == EDGE_OF_SAME else "")
             if edge is None:
                 return None
             seconds, name, key = edge

@@ -18,10 +18,16 @@ def tampered(ciphertext: str, place: str) -> str:
     at = outer.find(begin)
     first = at + len(begin)
     # The authentication tag stands at the end.
-    changed = len(outer) // 2 if at < 0 else outer.index(b'"', first) - 8 if place == "end" else first + 8
+    changed = len(outer) // 2 if at < 0 else _last(outer, first) if place == "end" else first + 8
     # A base64 letter becomes another letter, so that the outer format can still be parsed.
     outer[changed] = ord("B") if outer[changed] != ord("B") else ord("C")
     return base64.b64encode(bytes(outer)).decode()
+
+
+def _last(outer: bytes | bytearray, first: int) -> int:
+    """Return where the last letter but one of a base64 text stands: the next one may hold bits that say nothing."""
+    end = outer.index(b'"', first)
+    return len(bytes(outer[:end]).rstrip(b"=")) - 2
 
 
 def cut(ciphertext: str) -> str:

@@ -9,9 +9,9 @@ things are judged, unless the ``scope`` of a case holds nothing but ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, cycle
 from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
@@ -34,6 +34,7 @@ class Question:
     first: str = ""
     tells: dict[str, Any] = field(default_factory=dict)
     scoped: bool = True
+    asker: str = ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any], marks: Mapping[str, Any], row: str = "") -> Question:
@@ -59,6 +60,7 @@ class Question:
             {"all": [self.where, other.where]},
             self.by or other.by,
             scoped=self.scoped and other.scoped,
+            asker=self.asker,
         )
 
 
@@ -78,6 +80,9 @@ class Relations:
         self.exact = bool(self.scope) or system.alone
         self.ours = [self._id(entry) for entry in self.subjects.entries]
         self.untelling: list[str] = []
+        named = system.case.context.target.identities
+        askers = ("", *(name for name in self.list.get("askers", ()) if name in named))
+        self.askers = cycle([case.data["as"]] if "as" in case.data else askers)
 
     def run(self) -> None:
         """Send every question of the case, then every pair of them joined."""
@@ -91,21 +96,24 @@ class Relations:
 
     def _each(self) -> Iterator[Callable[[], None]]:
         for data in self.data["ask"]:
+            question = self._asked(data)
             if "pages" in data:
-                yield partial(self._pages, data)
+                yield partial(self._pages, question, data)
             elif "accepted" in data or "refused" in data:
-                yield partial(self._limits, data)
+                yield partial(self._limits, question, data)
+            elif data.get("whole") or self._is_telling(question):
+                yield partial(self._filtered, question)
             else:
-                question = Question.of(data, self.marks)
-                if data.get("whole") or self._is_telling(question):
-                    yield partial(self._filtered, question)
-                else:
-                    self.untelling.append(str(question.query))
+                self.untelling.append(str(question.query))
+
+    def _asked(self, data: Mapping[str, Any], row: str = "") -> Question:
+        """Return a question of the data; whoever may ask the list, asks in turn."""
+        return replace(Question.of(data, self.marks, row), asker=next(self.askers))
 
     def _pairs(self) -> Iterator[Callable[[], None]]:
         pairs = self.data.get("pairs")
         if pairs:
-            parts = [Question.of(part, self.marks, pairs["row"]) for part in pairs["of"]]
+            parts = [self._asked(part, pairs["row"]) for part in pairs["of"]]
             for one, other in combinations(parts, 2):
                 if not (one.query.keys() & other.query.keys() or one.headers.keys() & other.headers.keys()):
                     yield partial(self._filtered, one.joined(other))
@@ -141,6 +149,8 @@ class Relations:
                 for member, name in self.list.get("shows", {}).items():
                     if name in entry:
                         answer.agrees(f"{at}.{member}", entry[name], requirement=question.row)
+                for member in self.list.get("hides", ()):
+                    answer.lacks(f"{at}.{member}", requirement=question.row)
                 for member in self.list.get("agrees", ()):
                     self._agrees(answer, f"{at}.{member}", entry.get(member), question.row)
 
@@ -191,9 +201,8 @@ class Relations:
         counted = self._list(question, query=count["query"] | limit).succeeds(requirement=question.row)
         counted.shows(count["member"], len(wanted), requirement=question.row)
 
-    def _pages(self, data: Mapping[str, Any]) -> None:
+    def _pages(self, question: Question, data: Mapping[str, Any]) -> None:
         """Read a list in pages: each entry comes once, and what comes after the last page is empty."""
-        question = Question.of(data, self.marks)
         if not self._is_exact(question):
             self._pages_among_others(question)
             return
@@ -206,13 +215,15 @@ class Relations:
             rest = list(order)
             for offset in range(0, len(order) + limit, limit):
                 query = {paging["limit"]: limit, paging["offset"]: offset}
-                query |= count.get("query", {}) if offset else {}
+                query |= count.get("query" if offset else "unasked", {})
                 page = self._list(question, query=query).succeeds(requirement=question.row)
                 number = max(0, min(limit, len(order) - offset))
                 page.shows(self.list["total"], number, requirement=question.row)
                 if offset and "query" in count:
                     # The total is the same on each page.
                     page.shows(count["member"], len(order), requirement=question.row)
+                elif "unasked" in count:
+                    page.lacks(count["member"], requirement=question.row)
                 if data.get("ordered", False):
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
@@ -237,9 +248,8 @@ class Relations:
         )
         whole.selects(self._ids, self.ours, self._expected(question), requirement=question.row)
 
-    def _limits(self, data: Mapping[str, Any]) -> None:
+    def _limits(self, question: Question, data: Mapping[str, Any]) -> None:
         """Send a parameter at its bounds, and beyond them."""
-        question = Question.of(data, self.marks)
         wanted = self._expected(question)
         control = self._list(question).needed()
         for query in data.get("accepted", ()):
@@ -265,7 +275,7 @@ class Relations:
     ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
-        recipe = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
+        recipe: dict[str, Any] = {"do": operation or self.list["operation"], "as": question.asker}
         request = request_of(
             recipe,
             self.marks,

@@ -8,14 +8,17 @@ be answered. What is promised is not more than each operation's own effect, afte
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
+from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.histories import TimedExchange
+from kms_conformance.judging.refusals import alternatives, refusal
 from kms_conformance.laws.concurrency import state_order
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.histories import History
 from kms_conformance.laws.request import System
-from kms_conformance.run.outcomes import NotTested
+from kms_conformance.run.outcomes import ConformanceFailure, NotTested
 
 LONGER = 3
 """How many times as long a sequence is where there is time."""
@@ -53,6 +56,28 @@ class Sequences:
         self._value = {"edition": self.case.context.edition, "one_by_one": True, "unsure": round(unsure, 3)}
         wrong = self._not_allowed(seen)
         state_order(self.case, self.row, seen if wrong is None else self._fewest(seen, wrong), self._value)
+        self._judge_texts(seen)
+
+    def _judge_texts(self, seen: Sequence[TimedExchange]) -> None:
+        """State of each refusal by a documented code that it says what it says for any request: message and envelope.
+
+        Whether a code is the right one, the model knows. Raises :class:`ConformanceFailure`.
+        """
+        contract = self.case.context.contract
+        for exchange in (one.exchange for one in seen):
+            reason = contract.codes.get((exchange.answer and exchange.answer.code) or "")
+            if reason is None or not reason.documented:
+                continue
+            primary = refusal(contract, self.row, reason)
+            if reason.detail:
+                # What such a text says depends on the request.
+                primary = replace(primary, messages=(), patterns=())
+            allowed = alternatives(contract, self.row, self.case.context.edition, primary)
+            finding = self.case.judge(
+                Expectation(exchange.id, self.row.id, self.row.severity, allowed), exchange
+            )
+            if finding is not None:
+                raise ConformanceFailure(f"{finding.requirement}: {finding.got}")
 
     def _fewest(self, seen: Sequence[TimedExchange], wrong: tuple[str, str]) -> list[TimedExchange]:
         """Leave out each request without which the same answer is not allowed for the same reason, and all others are."""

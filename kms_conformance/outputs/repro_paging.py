@@ -141,11 +141,12 @@ def is_page(url: str) -> bool:
 
 
 def is_page_of_same_list(one: str, other: str) -> bool:
-    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
+    """Tell whether two addresses are different ones, and in numbers alone: where a page begins, and how long it is."""
     (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
     ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
     return (
-        path == other_path
+        one != other
+        and path == other_path
         and ours.keys() == theirs.keys()
         and any(value.isdigit() for value in ours.values())
         and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())

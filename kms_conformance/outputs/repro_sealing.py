@@ -34,17 +34,25 @@ def oaep(message: bytes, public_key: bytes) -> bytes:
 
 def rsa_numbers(public_key: bytes) -> tuple[int, int]:
     """Return modulus and exponent of a public key: SubjectPublicKeyInfo or PKCS#1, in PEM or DER."""
-    der = public_key
-    if public_key.lstrip().startswith(b"-----"):
-        lines = [line for line in public_key.splitlines() if line and not line.startswith(b"-")]
-        der = base64.b64decode(b"".join(lines))
-    parts = _elements(_elements(der)[0][1])
-    if [kind for kind, _ in parts] == [_SEQUENCE, _BITS]:
+    parts = _elements(_elements(_der(public_key))[0][1])
+    if _names_its_kind(parts):
         parts = _elements(_elements(parts[1][1][1:])[0][1])
     if [kind for kind, _ in parts] != [_INTEGER, _INTEGER]:
         raise ValueError("the import token's key is not an RSA key")
     modulus, exponent = (int.from_bytes(value, "big") for _, value in parts)
     return modulus, exponent
+
+
+def _der(public_key: bytes) -> bytes:
+    if not public_key.lstrip().startswith(b"-----"):
+        return public_key
+    lines = [line for line in public_key.splitlines() if line and not line.startswith(b"-")]
+    return base64.b64decode(b"".join(lines))
+
+
+def _names_its_kind(parts: list[tuple[int, bytes]]) -> bool:
+    """Tell whether the parts of a public key are those of a SubjectPublicKeyInfo."""
+    return [kind for kind, _ in parts] == [_SEQUENCE, _BITS]
 
 
 def is_as_told(text: str, words: str) -> bool:
@@ -53,10 +61,12 @@ def is_as_told(text: str, words: str) -> bool:
 
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
-    """Tell whether a text is base64 of a public key of as many bits as words say."""
+    """Tell whether a text is base64 of a public key of as many bits as words say, in the form that they name."""
     bits = bits_of_key(words)
     try:
-        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
+        key = base64.b64decode(text)
+        is_of_form = bits is not None and _names_its_kind(_elements(_elements(_der(key))[0][1]))
+        return is_of_form and rsa_numbers(key)[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 

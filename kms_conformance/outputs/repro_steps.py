@@ -180,8 +180,14 @@ class RecordedSequence:
 
     @property
     def is_by_chance(self) -> bool:
-        """Whether chance decides what is broken: requests at the same moment, or pages of a list in the order of random ids."""
-        return self._most_at_once > 1 or is_page(self.exchanges[-1].sent.url)
+        """Whether chance decides what is broken: requests at the same moment, or pages or the order of a list of random ids."""
+        last = self.exchanges[-1]
+        by_order = any(
+            member.check == "sorted" or (member.check == "selects" and member.value[2])
+            for one in self.broken[last.id]
+            for member in one.members
+        )
+        return self._most_at_once > 1 or by_order or is_page(last.sent.url)
 
     @property
     def _most_at_once(self) -> int:
@@ -459,7 +465,7 @@ class RecordedSequence:
             for value in self._shown
             if not VARIABLE.fullmatch(value)
             # A name of several parts may be the beginning of another one, and stands for itself only as a whole.
-            and (value in text if ":" not in value else f'"{value}"' in text or value == text)
+            and _stands_in(text, value)
         )
         return dict.fromkeys((*variable, *other))
 
@@ -476,3 +482,12 @@ class RecordedSequence:
         """Tell whether an answer lists parts of a thing, such as versions of a key: ids of these are read nowhere else."""
         exchange = self.exchanges[place]
         return exchange.sent.method == "GET" and VARIABLE.search(exchange.sent.path) is not None
+
+
+def _stands_in(text: str, value: str) -> bool:
+    """Tell whether a value stands in a text as a word of its own; one of several parts may be the beginning of another, and has to be all."""
+    if ":" in value:
+        return f'"{value}"' in text or value == text
+    return (
+        value in text and re.search(rf"(?<![0-9A-Za-z]){re.escape(value)}(?![0-9A-Za-z])", text) is not None
+    )

@@ -36,8 +36,8 @@ class ValuesOfRun:
         for place, part in enumerate(parts):
             plain = urllib.parse.unquote(part)
             own = self.text(plain, refs)
-            is_escaped = plain not in {part, own}
-            parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
+            escaped = urllib.parse.quote(own, safe="").replace("-", "%2D" if "%2D" in part else "-")
+            parts[place] = escaped if plain not in {part, own} else self.text(part, refs)
         return "".join(parts)
 
     # --- values of this run in the place of those of the record -------------------------------------------------------

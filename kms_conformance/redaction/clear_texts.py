@@ -55,3 +55,7 @@ class ClearTexts:
         for sequence in sequences:
             for text in self._holding.pop(sequence, ()):
                 self._clear.pop(text, None)
+
+    def forget_all(self) -> None:
+        """Take out every text: what is looked for from now on is shorter than the sequences."""
+        self._clear, self._holding = {}, {}

@@ -54,7 +54,9 @@ class Pseudonyms:
             return value
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         if "@" in value:
-            return f"{MARK}{digest[:8]}@pseudonym.invalid"
+            # A plus is one of the few signs of an address that a service may mistake for another one.
+            plus = "+" if "+" in value else ""
+            return f"{MARK}{digest[:4]}{plus}{digest[4:8]}@pseudonym.invalid"
         return _like(value, MARK + digest)
 
 

@@ -143,7 +143,7 @@ class Redactor:
                 return self._known.tokens[value], False
             self._known.tokens[value] = token
             for form in spellings(value) if len(value) >= SHORTEST else ():
-                self._known.search.add(form, token)
+                self._known.search.add(form, token, value)
             # What is encrypted already may hold ids in clear, and does no harm.
             for part in parts(value) if label not in self._sealed else ():
                 self._known.search.add_part(part)

@@ -11,7 +11,7 @@ import binascii
 import html
 import re
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from kms_conformance.redaction.clear_texts import ClearTexts
@@ -20,12 +20,18 @@ SHORTEST = 6
 """Characters that a secret must have to be looked for inside of other text."""
 PIECE = 16
 """Characters of a secret that are too much to be shown on their own."""
-_STEP = PIECE - SHORTEST + 1
-# A text is first looked at in every second place. One of the first two places of a spelling meets such a place; and of ten
+# A text is looked at in every second place. One of the first two places of a spelling meets such a place; and of ten
 # places in a row where text and secret agree, one is a second place of the text and a fifth one of the secret. The other way
 # round would be faster by a microsecond a text, and take twice the memory for each secret. Sixteen characters have no more
 # than ten places where seven begin; of six, a text of hexadecimal digits would hold some by chance.
 _STRIDE, _DENSITY, _LOOK = 2, 5, 7
+_KEPT = 64
+"""Characters of a spelling that are kept: whoever has met so many makes the spelling anew from its secret."""
+_BEFORE, _FROM = _STRIDE * _DENSITY, _STRIDE * _DENSITY + _LOOK
+"""Characters before and from a place met on that tell whether a piece stands there; the next place met is as far away at most."""
+_MOST_AT_HAND = 32
+_BEGINS = -1
+"""A spelling begins with what is met; -2: with the character before it. Other numbers are places inside of secrets."""
 # Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
 _SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 _STANDARD = str.maketrans("-_", "+/")
@@ -49,69 +55,96 @@ Place = tuple[int, int, str]
 
 
 class Search:
-    """Finds known spellings in texts. To be added to under a lock; finding needs none."""
+    """Finds known spellings in texts. To be added to under a lock; finding needs none.
 
-    def __init__(self) -> None:
+    ``spell`` makes the spellings of a secret, of which ``kept`` characters are held here.
+    """
+
+    def __init__(self, spell: Callable[[str], Iterable[str]] | None = None, kept: int = _KEPT) -> None:
+        self._spell, self._kept = spell or spellings, kept
         self._tokens: dict[str, str] = {}
-        # The first characters of every spelling -> the spellings that begin so, sorted; mostly it is one.
+        # The start of a spelling that is longer than what is kept -> the secrets that are spelled so, and their tokens.
+        self._longer: dict[str, tuple[tuple[str, str], ...]] = {}
+        # The first characters of every spelling -> what is kept of those that begin so, sorted; mostly it is one.
         self._starts: dict[str, tuple[str, ...]] = {}
-        # Characters from inside a secret -> the texts, and the places in them, where they stand.
-        self._inner: dict[str, tuple[tuple[str, int], ...]] = {}
-        # For the first look: what stands in some places of spellings and secrets, and spellings too short for that.
-        self._sparse: set[str] = set()
+        # For the look at a text: what stands in some places of spellings and secrets, and in which; most in one.
+        self._met: dict[str, int | tuple[int, ...]] = {}
+        # The secrets that are looked for in pieces, and at which number the places of each begin.
+        self._parts: list[str] = []
+        self._begins: list[int] = [0]
         self._short: tuple[str, ...] = ()
         self._longest = 0
-        self.clear = ClearTexts(SHORTEST, _folded)
+        self._at_hand: dict[str, list[str]] = {}
+        self.clear = ClearTexts(_LOOK, _folded)
 
     def copy(self) -> Search:
         """Return another search for the same, which is added to apart from this one."""
-        other = Search()
-        other._tokens, other._starts = {**self._tokens}, {**self._starts}
-        other._inner, other._sparse = {**self._inner}, {*self._sparse}
-        other._short, other._longest = self._short, self._longest
+        other = Search(self._spell, self._kept)
+        other._tokens, other._longer, other._starts = {**self._tokens}, {**self._longer}, {**self._starts}
+        other._met, other._short, other._longest = {**self._met}, self._short, self._longest
+        other._parts, other._begins = [*self._parts], [*self._begins]
         return other
 
-    def add(self, form: str, token: str) -> None:
-        """Look for a spelling, and for pieces of it from its start."""
+    def add(self, form: str, token: str, secret: str = "") -> None:
+        """Look for a spelling, and for pieces of it from its start; a long one is made again from its ``secret``."""
         low = _folded(form)
-        earlier = self._tokens.get(low)
+        start = low[: self._kept] if secret else low
+        is_known = start in self._tokens or start in self._longer
         # First what is asked for last: whoever is searching at this moment finds all of it or nothing.
-        self._tokens[low] = max(token, earlier or token)
-        self._longest = max(self._longest, len(low))
-        if earlier is not None:
+        if len(start) == len(low):
+            self._tokens[low] = max(token, self._tokens.get(low, token))
+        elif (secret, token) not in self._longer.get(start, ()):
+            self._longer[start] = (*self._longer.get(start, ()), (secret, token))
+        self._longest = max(self._longest, len(start))
+        if is_known:
             return
-        gram = low[:SHORTEST]
-        is_known = self._is_looked_for(gram)
-        starting = [*self._starts.get(gram, ())]
-        insort(starting, low)
-        self._starts[gram] = tuple(starting)
+        starting = [*self._starts.get(low[:SHORTEST], ())]
+        insort(starting, start)
+        self._starts[low[:SHORTEST]] = tuple(starting)
         if len(low) < _LOOK + _STRIDE - 1:
             self._short = (*self._short, low)
+            self.clear.forget_all()
         else:
-            self._sparse.update(low[place : place + _LOOK] for place in range(_STRIDE))
-        if not is_known:
-            self.clear.forget((gram,))
+            self._meet([(low[place : place + _LOOK], _BEGINS - place) for place in range(_STRIDE)])
 
     def add_part(self, part: str) -> None:
         """Look for pieces from anywhere in a text."""
         low = _folded(part)
-        unknown = []
-        # Each sixteen characters in a row hold six that begin at such a place.
-        for place in range(0, len(low) - SHORTEST + 1, _STEP):
-            gram = low[place : place + SHORTEST]
-            if not self._is_looked_for(gram):
-                unknown.append(gram)
-            others = self._inner.get(gram, ())
-            if not others or _around(low, place) not in [_around(*other) for other in others]:
-                self._inner[gram] = (*others, (low, place))
-        self.clear.forget(unknown)
-        if len(low) >= PIECE:
-            self._sparse.update(
-                low[place : place + _LOOK] for place in range(0, len(low) - _LOOK + 1, _DENSITY)
-            )
+        if len(low) < PIECE:
+            return
+        begin = self._begins[-1]
+        self._parts.append(low)
+        self._begins.append(begin + len(low))
+        self._meet(
+            [
+                (low[place : place + _LOOK], begin + place)
+                for place in range(0, len(low) - _LOOK + 1, _DENSITY)
+            ]
+        )
 
-    def _is_looked_for(self, gram: str) -> bool:
-        return gram in self._starts or gram in self._inner
+    def _meet(self, grams: Iterable[tuple[str, int]]) -> None:
+        """Have the look at a text meet these characters, each where its number says."""
+        unknown = []
+        for gram, number in grams:
+            known = self._met.get(gram)
+            if known is None:
+                unknown.append(gram)
+                self._met[gram] = number
+                continue
+            numbers = known if isinstance(known, tuple) else (known,)
+            # What stands twice with the same around it is as good as once: a secret may repeat itself.
+            if number not in numbers and (
+                number < 0
+                or self._around(number) not in [self._around(other) for other in numbers if other >= 0]
+            ):
+                self._met[gram] = (*numbers, number)
+        self.clear.forget(unknown)
+
+    def _around(self, number: int) -> tuple[str, str]:
+        """Return what stands before a place of a secret and from there on, as far as a piece may reach."""
+        part = bisect_right(self._begins, number) - 1
+        low, place = self._parts[part], number - self._begins[part]
+        return low[max(place - _BEFORE, 0) : place], low[place : place + _FROM]
 
     def clear_text(self, text: str) -> str | None:
         """Return a text of which it is known, without a search, that nothing stands in it; ``None`` for another one."""
@@ -119,7 +152,8 @@ class Search:
 
     def keep_clear(self, text: str) -> None:
         """Remember of a text that nothing was found in it. To be called under the lock."""
-        self.clear.keep(text, self._is_looked_for)
+        if not self._holds_short(_folded(text)):
+            self.clear.keep(text, self._met.__contains__)
 
     def find(self, text: str) -> list[Place]:
         """Return begin, end and token of each spelling in a text; of several at one place, the longest.
@@ -128,22 +162,19 @@ class Search:
         """
         if len(text) < SHORTEST or not self._starts:
             return []
-        low, starts, inner = _folded(text), self._starts, self._inner
+        low = _folded(text)
         if not self._may_hold(low):
             return []
-        hits = [
-            place
-            for place in self._near(low)
-            if (gram := low[place : place + SHORTEST]) in starts or gram in inner
-        ]
-        if not hits:
-            return []
+        begins, pieces = self._seen(low)
         wholes: list[Place] = []
-        for place in hits:
+        for place in sorted(begins):
             if not wholes or place >= wholes[-1][1]:
-                form = self._whole(low, place)
-                wholes += [(place, place + len(form), self._tokens[form])] if form else []
-        return _filled(wholes, [piece for place in hits for piece in self._pieces(low, place)])
+                size, token = self._whole(low, place)
+                wholes += [(place, place + size, token)] if size else []
+            same = self._same(low, place)
+            if same >= PIECE:
+                pieces.append((place, place + same))
+        return _filled(wholes, pieces)
 
     def are_clear(self, texts: Iterable[str]) -> bool:
         """Tell whether nothing that is looked for stands in any of the texts, by one look at all of them."""
@@ -153,29 +184,39 @@ class Search:
     def _may_hold(self, low: str) -> bool:
         """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""
         places = range(0, len(low) - _LOOK + 1, _STRIDE)
-        if not self._sparse.isdisjoint([low[place : place + _LOOK] for place in places]):
+        if not self._met.keys().isdisjoint([low[place : place + _LOOK] for place in places]):
             return True
+        return self._holds_short(low)
+
+    def _holds_short(self, low: str) -> bool:
         return bool(self._short) and any(form in low for form in self._short)
 
-    def _near(self, low: str) -> Iterable[int]:
-        """Return the places where a spelling or a piece may begin to be seen: those near what the first look has met.
+    def _seen(self, low: str) -> tuple[set[int], list[tuple[int, int]]]:
+        """Return the places where a spelling may begin, and begin and end of what stands inside of a secret too."""
+        begins, pieces = set(), []
+        for form in self._short:
+            place = low.find(form)
+            while place >= 0:
+                begins.add(place)
+                place = low.find(form, place + 1)
+        for place in range(0, len(low) - _LOOK + 1, _STRIDE):
+            known = self._met.get(low[place : place + _LOOK])
+            if known is None:
+                continue
+            for number in known if isinstance(known, tuple) else (known,):
+                if number < 0:
+                    begins.add(place + number - _BEGINS)
+                    continue
+                before, after = self._around(number)
+                ahead = _alike(after, low[place : place + _FROM])
+                back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
+                if back + ahead >= PIECE:
+                    pieces.append((place - back, place + ahead))
+        begins.discard(-1)
+        return begins, pieces
 
-        Each sixteen characters of a piece hold a place of the first look and one where the second look would meet it.
-        """
-        last = len(low) - SHORTEST + 1
-        if any(form in low for form in self._short):
-            return range(last)
-        sparse, reach = self._sparse, PIECE - SHORTEST
-        near: list[int] = []
-        end = 0
-        for met in range(0, len(low) - _LOOK + 1, _STRIDE):
-            if low[met : met + _LOOK] in sparse:
-                begin, end = max(met - reach, end), min(met + reach + 1, last)
-                near += range(begin, end)
-        return near
-
-    def _whole(self, low: str, place: int) -> str:
-        """Return the longest spelling that stands at a place, or ``""``."""
+    def _whole(self, low: str, place: int) -> tuple[int, str]:
+        """Return the size of the longest spelling that stands at a place, and its token; 0 where none does."""
         starting = self._starts.get(low[place : place + SHORTEST], ())
         text = low[place : place + self._longest]
         # A spelling that the text begins with sorts before the text; what sorts between the two is longer than it.
@@ -183,30 +224,41 @@ class Search:
             nearest = starting[number - 1]
             same = _alike(nearest, text)
             if same == len(nearest):
-                return nearest
+                wholes = [
+                    (len(form), token)
+                    for form, token in self._spelled(nearest)
+                    if low.startswith(form, place)
+                ]
+                if wholes:
+                    return max(wholes)
+                same -= 1
             text = text[:same]
-        return ""
+        return 0, ""
 
-    def _pieces(self, low: str, place: int) -> Iterator[tuple[int, int]]:
-        """Yield begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
-        gram = low[place : place + SHORTEST]
-        starting = self._starts.get(gram, ())
-        if starting:
-            text = low[place : place + self._longest]
-            number = bisect_right(starting, text)
-            same = max(_alike(form, text) for form in starting[max(number - 1, 0) : number + 1])
-            if same >= PIECE:
-                yield place, place + same
-        for before, after in (_around(*other) for other in self._inner.get(gram, ())):
-            ahead = _alike(after, low[place : place + PIECE])
-            back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
-            if back + ahead >= PIECE:
-                yield place - back, place + ahead
+    def _same(self, low: str, place: int) -> int:
+        """Return how many characters from a place on are the start of a spelling."""
+        starting = self._starts.get(low[place : place + SHORTEST], ())
+        if not starting:
+            return 0
+        text = low[place : place + self._longest]
+        number = bisect_right(starting, text)
+        nearest = starting[max(number - 1, 0) : number + 1]
+        same = max(_alike(start, text) for start in nearest)
+        longer = (form for start in nearest if same >= len(start) for form, _ in self._spelled(start))
+        return max([same, *(_alike(form, low[place : place + len(form)]) for form in longer)])
 
-
-def _around(low: str, place: int) -> tuple[str, str]:
-    """Return what stands before a place of a secret and from there on, as far as a piece may reach."""
-    return low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE]
+    def _spelled(self, start: str) -> Iterator[tuple[str, str]]:
+        """Yield the spellings of which this is the start that is kept, or which it is, each with its token."""
+        if start in self._tokens:
+            yield start, self._tokens[start]
+        for secret, token in self._longer.get(start, ()):
+            forms = self._at_hand.get(secret)
+            if forms is None:
+                if len(self._at_hand) >= _MOST_AT_HAND:
+                    self._at_hand = {}
+                forms = [low for form in self._spell(secret) if len(low := _folded(form)) > self._kept]
+                self._at_hand[secret] = forms
+            yield from ((form, token) for form in forms if form.startswith(start))
 
 
 def _filled(wholes: list[Place], pieces: list[tuple[int, int]]) -> list[Place]:

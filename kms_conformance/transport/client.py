@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Recorded", "Reply", "Request"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_IN_CHUNKS = ("transfer-encoding", "chunked")
 _MADE_BY_HTTPX = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that httpx adds to a request that has none of them."""
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
@@ -334,7 +335,11 @@ class Client:
         params: Mapping[str, Any] | None,
         content: bytes | None,
     ) -> httpx.Request:
-        """Return a request as it leaves."""
+        """Return a request as it leaves; its body comes in chunks where its headers say so."""
+        if content and _IN_CHUNKS in {(name.lower(), value.lower()) for name, value in headers.items()}:
+            with_host = {"Host": url.netloc.decode("ascii"), **headers}
+            stream = httpx.ByteStream(_in_chunks(content))
+            return httpx.Request(method, url, headers=with_host, params=params, stream=stream)
         if params or not url.host or not _MADE_BY_HTTPX.isdisjoint(map(str.lower, headers)):
             return httpx.Request(method, url, headers=headers, params=params, content=content)
         # The same request: httpx looks four times for headers of its own in those that it is given.
@@ -447,6 +452,13 @@ def _agent(case: str, challenge: str) -> str:
     """Return how a case names its sender, always the same object: each of its requests keeps it."""
     asked = f" challenge/{challenge}" if challenge else ""
     return f"kms-conformance/{__version__} ({case}){asked}"
+
+
+def _in_chunks(content: bytes) -> bytes:
+    """Return a body in two chunks (RFC 9112, section 7.1)."""
+    half = len(content) // 2
+    chunks = (content[:half], content[half:])
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks if chunk) + b"0\r\n\r\n"
 
 
 @lru_cache(maxsize=2048)

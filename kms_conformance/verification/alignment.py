@@ -19,7 +19,7 @@ from kms_conformance.redaction.pseudonyms import MARK
 _HEX = r"[0-9A-Fa-f]"
 _KINDS: Mapping[str, str] = {
     "token": r"<[A-Za-z][\w-]*:[0-9a-f]{12}>",
-    "person": rf"{MARK}[0-9a-f]{{8}}@pseudonym\.invalid|(?<=IBMid-){MARK}\w+|(?<=iam-ServiceId-){MARK}[\w-]+"
+    "person": rf"{MARK}[0-9a-f]{{4}}\+?[0-9a-f]{{4}}@pseudonym\.invalid|(?<=IBMid-){MARK}\w+|(?<=iam-ServiceId-){MARK}[\w-]+"
     rf"|(?<=iam-Profile-){MARK}[\w-]+|(?<![0-9A-Za-z]){MARK}[0-9]{{2,4}}(?=_[A-Za-z])",
     "pem": r"-----BEGIN [A-Z ]+-----[^-]*-----END [A-Z ]+-----",
     "uuid": rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}",

@@ -106,6 +106,14 @@ def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript
     # The document is large and made anew once more with the files, so that it is not kept until then.
     problems += [f"results.json: {line}" for line in differences(record, results.render(run))]
     problems += recorded_files.complaints(directory, run, large=is_large(transcript))
+    problems += [
+        f"results.json: {case.id} is said to stand in {case.file}, and stands in {installed[case.id].info.file}"
+        for case in run.cases
+        if case.id in installed and case.file != installed[case.id].info.file
+    ]
+    for name in ("interrupted", "trouble"):
+        if record[name]:
+            notes.append(f"that the run was stopped ({name}: {record[name]}) is taken as recorded")
     missing = coherence.missing_cases(run, installed)
     if missing:
         notes.insert(0, f"left out: {_listed(missing)}")

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.outline import Outline
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
+from kms_conformance.verification import command_lines, descriptions, exchange_checks
 
 _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
 _SHARD = re.compile(r"s(\d+)x")
@@ -29,7 +31,13 @@ _NAME, _SIGN, _STEM = re.compile(r"kmsct-([0-9A-Za-z]{8,})-", re.IGNORECASE), re
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _NONE = bytes(16)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
-_REDIRECT = 300
+_ROUNDED = 0.001
+_LONGEST_IDLE = 3600.0
+"""Seconds before the first case and after the last one in which an endpoint may be waited for, and things are removed."""
+_OTHERS, _BESIDE = 2, 1_000
+"""How many times as many requests may be sent as the evidence has, and how many more."""
+_OFF = 10.0
+"""Seconds by which the ``Date`` of an answer may be off those of the others, beside what the answer took."""
 
 
 def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content]) -> Iterator[str]:
@@ -44,18 +52,20 @@ def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content])
     yield from _dates(run)
     yield from _correlations(run, contents)
     yield from _clocks(run, [record["target"], *(part["target"] for part in record["shards"])])
-    yield from (sentence for content in contents for sentence in content.names)
+    yield from (sentence for content in contents for sentence in (*content.names, *content.apart))
     yield from _profile(record)
+    yield from command_lines.complaints(record, _case_names(record))
+    yield from _requests(run, record, contents)
     yield from _once(run)
-    yield from _who_and_where(run, record)
+    yield from descriptions.complaints(run, record)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """What the requests of a case say, as far as other cases are concerned.
 
-    ``addresses`` are the exchanges that went elsewhere than the target names, each with its URL; ``agents`` and ``names`` are
-    sentences on what does not fit; ``correlations`` are the ids that the suite has
+    ``addresses`` are the exchanges that went elsewhere than the target names, each with its URL; ``agents``, ``names`` and
+    ``apart`` are sentences on what does not fit; ``throttled`` says how many requests were sent again, after how many seconds ``waited``; ``correlations`` are the ids that the suite has
     given the requests, 16 bytes each, zeros where it gave none; ``control`` are the kinds of requests that the control
     protocol has answered, each with an exchange that came after it.
     """
@@ -63,6 +73,9 @@ class Content:
     addresses: tuple[tuple[str, str], ...] = ()
     agents: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    throttled: int = 0
+    waited: float = 0.0
     correlations: bytes = b""
     control: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,6 +103,9 @@ class ContentChecks:
             tuple(self._addresses(case.exchanges)),
             tuple(self._agents(case.exchanges)),
             tuple(self._names(case)),
+            tuple(exchange_checks.complaints(case.exchanges, load_contract(case.contract))),
+            sum(int(exchange.notes.get("throttled", 0)) for exchange in case.exchanges),
+            sum(float(exchange.notes.get("waited", 0)) for exchange in case.exchanges),
             b"".join(
                 bytes.fromhex(one.replace("-", "")) if _UUID.fullmatch(one) else _NONE for one in correlations
             ),
@@ -134,24 +150,6 @@ class ContentChecks:
                 break
 
 
-def _who_and_where(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
-    """Check that the record names the servers that were asked, and the identities that were let in."""
-    target = record["target"]
-    asked = {urlsplit(str(table.get("base_url"))).hostname for table in _tables(target)} - {None}
-    told = {str(server["name"]).rpartition(":")[0].strip("[]").lower() for server in record["servers"]}
-    if told and told.isdisjoint(asked) and not (record["shards"] or "proxy" in target):
-        yield f"results.json: servers are {', '.join(sorted(told))}, and its target names another"
-    let_in = {one.identity for one in run.outlines if one.status is not None and one.status < _REDIRECT}
-    own = let_in & set(target.get("identities", ()))
-    missing = sorted(own - record["identities"].keys()) if record["identities"] else []
-    if missing:
-        yield f"results.json: identities lack {', '.join(missing)}, as whom requests succeeded"
-
-
-def _tables(target: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [target, *(table for table in target.values() if isinstance(table, Mapping))]
-
-
 def _addresses(contents: Sequence[Content]) -> Iterator[str]:
     """Yield a sentence for each server that the target does not name, however many requests went there."""
     elsewhere: dict[str, list[tuple[str, str]]] = {}
@@ -170,6 +168,9 @@ def _once(run: Run) -> Iterator[str]:
     if ids != sorted(ids):
         first = next(one for one, other in pairwise(ids) if one > other)
         yield f"results.json: the cases are in the order of their ids no longer from {first} on"
+    for case in run.cases:
+        if case.verdict is Verdict.PASSED and case.message:
+            yield f"results.json: {case.id} passed, and has the message {case.message!r}"
     names = Counter(ids)
     for name, times in names.items():
         if times > 1:
@@ -198,8 +199,36 @@ def _numbers(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     ]
     if len(gaps) > allowed:
         yield f"transcript.har: {len(gaps)} exchanges are missing, the first is {gaps[0]}"
-    if int(record["requests"]["sent"]) < len(run.outlines):
-        yield f"results.json: requests.sent is {record['requests']['sent']}, and transcript.har has {len(run.outlines)}"
+
+
+def _requests(run: Run, record: Mapping[str, Any], contents: Sequence[Content]) -> Iterator[str]:
+    """Check the numbers of requests: what is kept, what was judged and not kept, and what was sent again were all sent."""
+    block = record["requests"]
+    noted, waited = sum(one.throttled for one in contents), sum(one.waited for one in contents)
+    sent, throttled = int(block["sent"]), int(block["throttled"])
+    if throttled < noted or float(block["waited_s"]) < waited - _ROUNDED * (1 + len(run.outlines)):
+        yield (
+            f"results.json: requests.throttled is {throttled}, waited_s {block['waited_s']},"
+            f" and exchanges note {noted} and {waited:.3f}"
+        )
+    if not throttled and float(block["waited_s"]):
+        yield f"results.json: requests.waited_s is {block['waited_s']}, and none was throttled"
+    least = (
+        len(run.outlines)
+        + sum(max(0, case.checks - len(case.expectations)) for case in run.cases)
+        + throttled
+    )
+    if sent < least:
+        yield f"results.json: requests.sent is {sent}, and {least} are kept, judged and not kept, or sent again"
+    # What is not kept is of tokens, of the control protocol, and of what runs before and after the cases.
+    is_drawn = record["options"].get("fuzz", {}).get("generated")
+    if sent > _OTHERS * least + _BESIDE and not (is_drawn or record["interrupted"] or record["shards"]):
+        yield f"results.json: requests.sent is {sent}, and the evidence has {least}"
+
+
+def _case_names(record: Mapping[str, Any]) -> list[str]:
+    """Return for each case what a selection may name it by."""
+    return [f"{case['id']} {case.get('nodeid', '')} {case.get('file', '')}" for case in record["cases"]]
 
 
 def shard_of(case: CaseResult) -> str:
@@ -218,10 +247,18 @@ def is_deferred(case: CaseResult, record: Mapping[str, Any]) -> bool:
 def _times(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     if run.finished < run.started:
         yield "results.json: the run has finished before it started"
+    ran = [case for case in run.cases if case.started and not is_deferred(case, record)]
+    if ran and not record["shards"]:
+        idle = (
+            min(case.started for case in ran) - run.started,
+            run.finished - max(case.started + case.duration for case in ran),
+        )
+        if max(idle) > _LONGEST_IDLE:
+            yield f"results.json: the run goes on for {max(idle):,.0f} s in which no case is under way"
     for case in run.cases:
         ended = case.started + case.duration
-        ran = bool(case.started and case.exchanges)
-        if ran and not run.started - _APART <= case.started <= ended <= run.finished + _APART:
+        took_time = bool(case.started and case.exchanges)
+        if took_time and not run.started - _APART <= case.started <= ended <= run.finished + _APART:
             yield f"results.json: {case.id} ran outside the time of the run"
         # A deferred case has exchanges of an earlier run.
         begun = -1.0 if is_deferred(case, record) else case.started
@@ -238,15 +275,24 @@ def _times(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
 
 def _dates(run: Run) -> Iterator[str]:
     """Check the ``Date`` of each answer by that of the others; an endpoint whose dates follow no clock is not checked."""
-    apart = [(exchange, skew) for exchange in run.outlines if (skew := _skew(exchange)) is not None]
-    if not apart:
-        return
-    median = statistics.median(skew for _, skew in apart)
-    outliers = [(exchange, skew) for exchange, skew in apart if abs(skew - median) > _SKEWED]
-    if len(outliers) > (1 - _NEARLY_ALL) * len(apart):
-        return
-    for exchange, skew in outliers:
-        yield f"transcript.har: the Date of exchange {exchange.id} is {skew - median:,.0f} s off those of the other answers"
+    # Each part of a merged run was made by a machine with a clock of its own.
+    parts: dict[str, list[tuple[Outline, float]]] = {}
+    for exchange in run.outlines:
+        if (skew := _skew(exchange)) is not None:
+            shard = _SHARD.match(exchange.id)
+            parts.setdefault(shard[1] if shard else "", []).append((exchange, skew))
+    for apart in parts.values():
+        median = statistics.median(skew for _, skew in apart)
+        outliers = [(exchange, skew) for exchange, skew in apart if _off(exchange, skew - median) > _OFF]
+        if len(outliers) > (1 - _NEARLY_ALL) * len(apart):
+            continue
+        for exchange, skew in outliers:
+            yield f"transcript.har: the Date of exchange {exchange.id} is {skew - median:,.0f} s off those of the other answers"
+
+
+def _off(exchange: Outline, seconds: float) -> float:
+    """Return by how many seconds a date is off that was made at any moment of an exchange."""
+    return max(-seconds, seconds - exchange.duration)
 
 
 def _skew(exchange: Outline) -> float | None:

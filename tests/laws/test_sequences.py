@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.histories import TimedExchange
@@ -61,13 +63,17 @@ class Case:
     """As much of a case as the law needs."""
 
     def __init__(self, *, thorough: bool) -> None:
-        self.context = SimpleNamespace(thorough=thorough, edition="page")
+        self.context = SimpleNamespace(
+            thorough=thorough, edition="page", contract=load_contract("key_protect")
+        )
         self.exchanges: dict[str, Exchange] = {}
         self.stated: list[Any] = []
 
     def row(self, name: str) -> Any:
         """Return a row of a MUST."""
-        return SimpleNamespace(id=name, severity=Verdict.FAILED)
+        return SimpleNamespace(
+            id=name, severity=Verdict.FAILED, target=None, editions=MappingProxyType({}), accepts=()
+        )
 
     def clock_ahead(self) -> tuple[float, float]:
         """Return that the instance's clock is ours."""
@@ -75,6 +81,8 @@ class Case:
 
     def judge(self, expectation: Any, exchange: Exchange) -> Any:
         """Judge an expectation by the model."""
+        if expectation.outcomes:
+            return judge(expectation, exchange)
         self.stated = expectation.members[0].value["requests"]
 
         def complaint(value: Mapping[str, Any]) -> str | None:
@@ -139,6 +147,35 @@ def test_a_fault_is_told_with_the_requests_that_lead_to_it() -> None:
     with pytest.raises(ConformanceFailure, match=r"after add b, add b: look b answered 200, expected 2"):
         law(system).run()
     assert [name for name, _, _ in system.case.stated] == ["x1", "x4", "x5"]
+
+
+class Refusing(System):
+    """It refuses one request, which its model does not mind, and says why in some words."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def draw(self, seed: str, length: int) -> Iterator[TimedExchange]:
+        """Ask once."""
+        reason = {"code": "KEY_DELETED_ERR", "message": self.words, "status": 410}
+        body = {
+            "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
+            "resources": [{"errorMsg": "Gone: Key could not be deleted.", "reasons": [reason]}],
+        }
+        for one in super().draw(seed, length):
+            answer = Received(410, {"content-type": "application/json"}, body, code="KEY_DELETED_ERR")
+            refused = replace(one.exchange, answer=answer, operation="deleteKey", step="add a")
+            self.case.exchanges[refused.id] = refused
+            yield TimedExchange(refused, 0.0)
+            return
+
+
+def test_a_refusal_says_what_its_code_says_for_any_request() -> None:
+    """The model knows whether a refusal is right; its message is that of its code, whatever was asked before."""
+    law(Refusing("Key has already been deleted: Please delete references to this key")).run()
+    with pytest.raises(ConformanceFailure, match="with message"):
+        law(Refusing("Missing body in request")).run()
 
 
 def test_nobody_else_may_use_the_instance() -> None:

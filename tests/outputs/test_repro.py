@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kms_conformance.contract.schemas import SchemaFiles, load_schema
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.members import is_same
 from kms_conformance.judging.results import Finding
 from kms_conformance.outputs import repro
 from kms_conformance.outputs.repro_checks import schema_complaint
@@ -32,6 +33,7 @@ from kms_conformance.outputs.repro_pages import NONE, REST, SLICE, of_page
 from kms_conformance.outputs.repro_runtime import main
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 from kms_conformance.outputs.repro_sending import CouldNotRunError
+from kms_conformance.outputs.repro_tries import moments
 from kms_conformance.system import system_of
 from kms_conformance.target.target import build_target
 from kms_reference.target import target_text
@@ -257,3 +259,27 @@ def test_name_of_a_script(case_id: str, name: str) -> None:
     made = repro.file_name(case_id)
     assert made.startswith(name)
     assert "/" not in made
+
+
+def test_numbers_are_what_they_are_worth() -> None:
+    """2.0 is 2 for a script, too, and true is no number: in values, and in what schemas list."""
+    assert is_same(2.0, 2)
+    assert is_same(2, 2.0)
+    assert not is_same(True, 1)
+    assert not is_same("2", 2)
+    schemas = {"a": {"enum": [2]}, "b": {"const": {"n": 2}}, "c": {"uniqueItems": True}}
+    assert [schema_complaint("a", value, schemas) for value in (2, 2.0)] == ["", ""]
+    assert schema_complaint("b", {"n": 2.0}, schemas) == ""
+    assert schema_complaint("c", [2, 2.0], schemas)
+    assert not schema_complaint("c", [1, True], schemas)
+
+
+def test_each_comes_first_in_turn() -> None:
+    """Requests of one moment are tried as in the record, then with each of them first, nearer and farther apart."""
+    recorded = [0.0, 0.003, 0.004]
+    assert moments(recorded, 0) == moments(recorded, 1) == recorded
+    tries = [moments(recorded, number) for number in range(2, 8)]
+    assert [one.index(0.0) for one in tries[:3]] == [0, 1, 2]
+    assert tries[0] == pytest.approx([0.0, 0.010, 0.011])
+    assert tries[1] == pytest.approx([0.010, 0.0, 0.014])
+    assert moments([0.0], 9) == [0.0]

@@ -101,7 +101,7 @@ class InProcess(httpx.BaseTransport):
         app = _HOSTS.get(request.url.netloc)
         if app is None:
             raise httpx.ConnectError(f"no endpoint {request.url.netloc!r} in this process", request=request)
-        body, cut = request.read(), _Cut()
+        body, cut = _whole(request), _Cut()
         messages: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -124,6 +124,17 @@ class InProcess(httpx.BaseTransport):
             headers=[(b"date", formatdate(usegmt=True).encode()), *head["headers"]],
             stream=httpx.ByteStream(b"".join(chunk.get("body", b"") for chunk in chunks)),
         )
+
+
+def _whole(request: httpx.Request) -> bytes:
+    """Return the body of a request, without what its chunks are framed by."""
+    body, whole = request.read(), b""
+    if request.headers.get("transfer-encoding") != "chunked":
+        return body
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        whole, body = whole + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return whole
 
 
 def _scope(request: httpx.Request, cut: _Cut) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from cases import collected, law_of
-from matrix import DATA, PAGE, _belongs, _is_wanted, differences, text_of
+from matrix import DATA, PAGE, _Before, _belongs, _is_wanted, differences, text_of
 from matrix_page import render
 from matrix_rules import broken_rules
 from systems import SYSTEMS
@@ -154,6 +154,24 @@ def test_section_by_topic_counts() -> None:
     """A case of a topic that elaborates a section counts as one of that section, whatever the spelling of its anchor."""
     cases = [{"id": "one.a", "contract": "one", "must": True, "sections": ["api-wrap"]}]
     assert broken_rules(matrix(cases=cases, defects=[row(sections=["invalid_sig_exp_err"])])) == []
+
+
+def test_what_is_new_is_run_with_everything() -> None:
+    """A new defect meets each case, a new case each defect, a finder what it found; a third of all else is run again."""
+    known = [f"one.{number}" for number in range(300)]
+    before = _Before(
+        matrix(
+            cases=[{"id": case} for case in known],
+            defects=[row(found_by=known[:2], warned=known[2:3], inconclusive=known[3:4])],
+        )
+    )
+    assert all(before.asks("d", case) for case in known[:4])
+    assert before.asks("d", "one.new")
+    assert all(before.asks("new", case) for case in known)
+    assert all(_Before(None).asks("d", case) for case in known)
+    again = [case for case in known[4:] if before.asks("d", case)]
+    assert len(known) / 4 < len(again) < len(known) / 2
+    assert again == [case for case in known[4:] if before.asks("d", case)]
 
 
 def test_differences_are_told() -> None:

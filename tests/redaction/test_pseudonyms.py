@@ -34,7 +34,10 @@ def of(contract: str, key: bytes = b"k") -> Pseudonyms:
             f"/registrations/crn%3Av1%3A%3Aa%2F{ACCOUNT}%3A",
             r"/registrations/crn%3Av1%3A%3Aa%2F0000[0-9a-f]{28}%3A",
         ),
-        ("by jane.doe+x@mail.example.com, today", r"by 0000[0-9a-f]{8}@pseudonym\.invalid, today"),
+        (
+            "by jane.doe+x@mail.example.com, today",
+            r"by 0000[0-9a-f]{4}\+[0-9a-f]{4}@pseudonym\.invalid, today",
+        ),
     ],
 )
 def test_forms(contract: str, text: str, form: str) -> None:

@@ -62,9 +62,19 @@ def plainly(forms: list[str], inner: list[str], text: str) -> list[Place]:
 @given(st.lists(FORM, min_size=1, max_size=4), st.lists(FORM, max_size=2), st.data())
 def test_as_the_plainest_search(forms: list[str], inner: list[str], data: st.DataObject) -> None:
     """The same places and the same spellings, whatever begins alike, overlaps or is cut off."""
-    search = Search()
+    check_places(Search(), forms, inner, data)
+
+
+@given(st.lists(FORM, min_size=1, max_size=4), st.lists(FORM, max_size=2), st.data())
+def test_spellings_that_are_made_anew(forms: list[str], inner: list[str], data: st.DataObject) -> None:
+    """The same where only the first characters of a spelling are kept: what it goes on with is made again."""
+    check_places(Search(lambda secret: [secret], kept=10), forms, inner, data)
+
+
+def check_places(search: Search, forms: list[str], inner: list[str], data: st.DataObject) -> None:
+    """Let a search look for forms and pieces in a text that is drawn of them, and compare what it finds."""
     for form in forms:
-        search.add(form, folded(form))
+        search.add(form, folded(form), form)
     for part in inner:
         search.add_part(part)
     variant = st.sampled_from([*forms, *inner])

@@ -18,7 +18,6 @@ URL = httpx.URL("http://user@127.0.0.1:8080/api/v2/keys?limit=2")
         {"accept": "application/json", "x-empty": ""},
         {"Host": "elsewhere.example"},
         {"content-length": "3"},
-        {"Transfer-Encoding": "chunked"},
     ],
 )
 @pytest.mark.parametrize("params", [None, {"offset": "1"}])
@@ -30,3 +29,12 @@ def test_headers_as_of_httpx(
     built = Client._request(object.__new__(Client), method, URL, headers, params, content)
     assert built.headers.raw == usual.headers.raw
     assert (built.method, built.url, built.content) == (usual.method, usual.url, usual.content)
+
+
+@pytest.mark.parametrize("name", ["transfer-encoding", "Transfer-Encoding"])
+def test_body_in_chunks(name: str) -> None:
+    """A body whose headers say that it comes in chunks does so, and names no length."""
+    built = Client._request(object.__new__(Client), "POST", URL, {name: "chunked"}, None, b'{"a": 1}')
+    assert b"".join(built.stream) == b'4\r\n{"a"\r\n4\r\n: 1}\r\n0\r\n\r\n'  # type: ignore[arg-type]
+    assert built.headers["host"] == "127.0.0.1:8080"
+    assert "content-length" not in built.headers

@@ -206,9 +206,20 @@ class Base(SystemAdapter):
         type(self)(self.case).as_identity(remover)._delete(path)  # noqa: SLF001 - our own kind
 
 
+class Escaped(str):
+    """A step of a path that has its escapes already, more of them than it needs."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return a name with each hyphen escaped, which stands for the same name."""
+        return cls(quote(name, safe="").replace("-", "%2D"))
+
+
 def step(value: object) -> str:
     """Return a value as one step of a path."""
-    return quote(str(value), safe="")
+    return str(value) if isinstance(value, Escaped) else quote(str(value), safe="")
 
 
 def given(**members: Any) -> dict[str, Any] | None:

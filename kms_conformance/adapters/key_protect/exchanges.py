@@ -23,7 +23,9 @@ from kms_conformance.adapters.key_protect.model import (
     Operation,
 )
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.messages import says
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.members import pick
 
 _CALLERS: Mapping[str, Caller] = {
     one.name: one for one in (MANAGER, APPROVER, PURGER, READER, OUTSIDER, SERVICE)
@@ -31,6 +33,7 @@ _CALLERS: Mapping[str, Caller] = {
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _STAND_IN = b"kms-conformance"
 _STOOD_IN = re.compile(base64.b64encode(_STAND_IN).decode() + r"[A-Za-z0-9+/]{23}=")
+_OF_A_MEMBER = ("The field", "The query_param")
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 """What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
 
@@ -65,7 +68,21 @@ def answer_of(exchange: Exchange) -> Answer | None:
         return None
     refused = answer.status >= HTTPStatus.BAD_REQUEST
     code = (answer.code or "") if refused else ""
-    return Answer(answer.status, code, _without_tokens(answer.body), answer.headers)
+    odd = _odd(code, answer.body) if code else ""
+    return Answer(answer.status, code, _without_tokens(answer.body), answer.headers, odd)
+
+
+def _odd(code: str, body: Any) -> str:
+    """Return what is wrong with the text that goes with a code, ``""`` where no page fixes it or it is one of those."""
+    contract = load_contract("key_protect")
+    reason, text = contract.codes.get(code), pick(body, contract.reason.text)
+    if reason is None or not reason.documented or not reason.messages or reason.patterns:
+        return ""
+    if any(one.startswith(_OF_A_MEMBER) for one in reason.messages):
+        return ""  # which members it names, and how, the pages show for a few of them
+    if isinstance(text, str) and any(says(text, one, detail=reason.detail) for one in reason.messages):
+        return ""
+    return f"{code} must say {reason.messages[0]!r}, not {text if isinstance(text, str) else 'nothing'!r}"
 
 
 def without_stand_ins(text: str) -> str:

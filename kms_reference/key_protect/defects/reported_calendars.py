@@ -15,7 +15,6 @@ from kms_reference.key_protect.clock import DAY, stamp
 from kms_reference.key_protect.defects.conditions import Memory
 from kms_reference.key_protect.errors import RefusalError
 from kms_reference.key_protect.instance import HOUR, MONTH, Instance
-from kms_reference.key_protect.model import State
 from kms_reference.switches import After, Change, Defect, gives, instead, refused_but, then
 
 if TYPE_CHECKING:
@@ -143,12 +142,6 @@ def _since_refusal(due: float, instance: Instance, key: Key) -> float:
     )
 
 
-def _refuse_expired(lawful: RuleLike, call: Call, key: Key, *arguments: Any, **named: Any) -> None:
-    if key.state == State.DEACTIVATED:
-        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
-    lawful(call, key, *arguments, **named)
-
-
 def _of_rotation(call: Call, *_: Any, **__: Any) -> bool:
     return call.operation.id == "rotateKey"
 
@@ -165,7 +158,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("disabling-withdraws-authorisation", "Disabling a key withdraws the authorisation of its deletion.", then(actions.suspend, _unauthorised)),
     ("bad-material-starts-hour", "A rotation that is refused for its material starts the hour.", refused_but(key_input.check_root_size, _note_failed, _of_rotation), gives(actions.last_rotation, _since_failure)),
     ("refused-policy-restarts-interval", "A rotation policy that is refused for its interval starts the interval of the one before anew.", refused_but(key_policies.check_interval, _note_refused), gives(Instance.rotation_due, _since_refusal)),
-    ("expired-key-not-rotated", "A key that has expired is not rotated.", instead(actions.check_state, _refuse_expired, _of_rotation)),
 )  # fmt: skip
 
 CALENDAR_DEFECTS: Final = (

@@ -99,12 +99,6 @@ def _dropped(name: str, beside: str, *operations: str) -> Change:
     )
 
 
-def _search_unshown(reply: Reply, _: Call) -> Reply:
-    if not reply.body["metadata"]["collectionTotal"]:
-        reply.body["metadata"].pop("searchQuery", None)
-    return reply
-
-
 def _none_of_destroyed(reply: Reply, call: Call) -> Reply:
     return reply if call.key().state != State.DESTROYED else Reply(200, collection("registration+json", []))
 
@@ -247,7 +241,6 @@ LOOKUP_DEFECTS: Final = defects_of(
     ("rings-behind-end-unknown", "Behind the end of the list of key rings there is no page, but 404.", instead(search.paged, _none_behind)),
     ("counted-by-false", "The parameter totalCount counts as given, whatever its value.", gives(Call.flag, lambda *_, **__: True, _false_count)),
     ("prevention-lost-beside-resource", "A list of registrations that names a resource takes no notice of preventKeyDeletion.", _dropped(_PREVENTS, _RESOURCE, _OF_A_KEY, _OF_ALL)),
-    ("search-unshown-where-nothing-found", "A list does not show its search where nothing is found.", gives(answered, _search_unshown, of_operation(_KEYS))),
     ("kind-lost-beside-search", "A list that is searched takes no notice of the kind.", _dropped("extractable", "search", _KEYS)),
     ("destroyed-key-lists-no-registrations", "A destroyed key lists no registrations.", gives(answered, _none_of_destroyed, of_operation(_OF_A_KEY))),
     ("apostrophe-doubled", "An apostrophe in the name of a new key is doubled.", _rewritten("name", "'", "''")),

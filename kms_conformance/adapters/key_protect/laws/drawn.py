@@ -20,7 +20,7 @@ from kms_conformance.adapters.key_protect.walks import Walker, waited
 from kms_conformance.adapters.key_protect.walks.choices import ALIASES, NAMES, RINGS, as_packed
 from kms_conformance.adapters.key_protect.walks.edges import edge_of
 from kms_conformance.adapters.key_protect.walks.kmip import ADAPTERS, CERTIFICATES
-from kms_conformance.adapters.key_protect.walks.steps import EDGE, request_for, steps_of
+from kms_conformance.adapters.key_protect.walks.steps import EDGE, EDGE_OF_SAME, request_for, steps_of
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.request import OperationRequest
@@ -86,9 +86,10 @@ class DrawnRequests:
             given = name.removeprefix(_WAIT)
             self._wait(float(given) if given else waited(self._random))
             return ()
-        if name != EDGE:
+        if name not in {EDGE, EDGE_OF_SAME}:
             return self._chosen(name)
-        edge = edge_of(self._random, self._state, self._now())
+        focus = self._walker.last if name == EDGE_OF_SAME else ""
+        edge = edge_of(self._random, self._state, self._now(), focus)
         if edge is None:
             return ()
         seconds, name, key = edge

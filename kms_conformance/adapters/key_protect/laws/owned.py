@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kms_conformance.adapters.key_protect.base import Escaped
 from kms_conformance.adapters.key_protect.laws.listed import made_object
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.laws.request import Subjects
@@ -44,6 +45,11 @@ def key_in_ring(kms: KeyProtectOperations) -> Subjects:
         "part_of_alias": alias[:-_CUT],
         "part_of_ring": ring[:-_CUT],
         "part_of_crn": crn[:-_CUT],
+        "like_alias": _like(alias),
+        "like_ring": _like(ring),
+        "odd_crn": f"{crn}+a b%20é",
+        "escaped_key": Escaped.of(key.id),
+        "escaped_alias": Escaped.of(alias),
     }
     return Subjects(marks=marks | always(kms))
 
@@ -98,6 +104,8 @@ def adapters(kms: KeyProtectOperations) -> Subjects:
         marks |= {
             who: name,
             f"part_of_{who}": name[:-_CUT],
+            f"like_{who}": _like(name),
+            f"like_{who}_cert": _like(certificate),
             f"{who}_id": made["resources.0.id"],
             f"{who}_cert": certificate,
             f"part_of_{who}_cert": certificate[:-_CUT],
@@ -129,6 +137,11 @@ def objects(kms: KeyProtectOperations) -> Subjects:
         name = kms.new_adapter(key)
         marks |= {who: name, f"{who}_object": made_object(kms, name)}
     return Subjects(marks=marks | always(kms))
+
+
+def _like(name: str) -> str:
+    """Return nobody's name: the underscore in the place of its last letter is a letter like any other."""
+    return f"{name[:-1]}_"
 
 
 def always(kms: KeyProtectOperations) -> dict[str, Any]:

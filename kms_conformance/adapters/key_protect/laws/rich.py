@@ -15,6 +15,8 @@ _DAY = 86_400
 _HOUR = 3_600
 _EXPIRY = 8 * _HOUR
 _STATES = {"active": 1, "suspended": 2, "deactivated": 3, "destroyed": 5}
+_DESCRIPTION = "rich in everything"
+_TAGS = ["of the law", "effects"]
 _IN_USE = "a key is rotated at most once an hour"
 _EXPIRED = "a key is deactivated within an hour of its expirationDate"
 _TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instance_policies")
@@ -87,8 +89,8 @@ class CasePreparation:
         life = _EXPIRY if state == "deactivated" else 300 * _DAY
         inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
         members: dict[str, Any] = {
-            "description": "rich in everything",
-            "tags": ["of the law", "effects"],
+            "description": _DESCRIPTION,
+            "tags": _TAGS,
             "aliases": aliases or None,
             # A key behind a KMIP adapter does not expire.
             "expirationDate": None if "kmip" in self.more else self._later(life),
@@ -215,17 +217,23 @@ class CasePreparation:
     def _bystander(self) -> None:
         kms, plaintext = self.kms, self.kms.key_material()
         aliases = [kms.short_name("beside")] if self._has("aliases") else []
-        other = kms.create_root_key(description="beside it", tags=["beside"], aliases=aliases or None)
+        members: dict[str, Any] = {"description": _DESCRIPTION, "tags": _TAGS}
+        alike = {**members, "aliases": aliases or None}
+        # It is as like the key as another one may be: neither a description nor the material says which key is meant.
+        own = self.prepared.marks.get("own_material") if self._is_root() else None
+        other = kms.import_root_key(own, **alike) if own else kms.create_root_key(**alike)
         wrapped: list[tuple[str, str]] = []
-        if self.is_wide:
+        if self.is_wide or own:
             wrapped = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
-            if self._has("dual_auth"):
-                kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
+        if self.is_wide and self._has("dual_auth"):
+            kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
         self.prepared.marks |= {"other": other.id}
         self.prepared.marks |= dict(zip(("other_alias",), aliases, strict=False))
         shown = aliases if self.is_wide else []
-        members = {"description": "beside it", "tags": ["beside"], "name": other.name, "state": 1}
-        self._watch(other, shown, wrapped, members, bystander=True)
+        self._watch(other, shown, wrapped, {**members, "name": other.name, "state": 1}, bystander=True)
+
+    def _is_root(self) -> bool:
+        return str(self.subject.get("kind", "")).startswith("root")
 
     def _adapter(self) -> None:
         kms, marks = self.kms, self.prepared.marks

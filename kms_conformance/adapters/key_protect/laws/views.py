@@ -8,101 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 from kms_conformance.adapters.key_protect.actions import ACTION
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT
 from kms_conformance.adapters.key_protect.keys import KEY
+from kms_conformance.adapters.key_protect.laws.under_view import KEY_PATH, CaseRequest, UnderView
+from kms_conformance.adapters.key_protect.laws.views_after import AfterRefusals, AfterUse
 from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 
-_KEY = re.compile(r"/keys/(?P<key>[0-9a-f-]{36})(?P<rest>/.*)?")
 _ACTION = re.compile(
     r"/keys/(?P<key>[^/]+)/actions/(?P<action>disable|enable|rewrap|rotate|setKeyForDeletion|unsetKeyForDeletion|unwrap|wrap)"
 )
 _RESTORE = re.compile(r"/keys/(?P<key>[^/]+)/restore")
 _WRAP = re.compile(r"/keys/[^/]+/actions/wrap")
+_BY_READERS = {"wrap", "unwrap", "rewrap"}
+_READ_BY_READERS = re.compile(
+    r"/keys|/key_rings|/keys/registrations|/keys/[^/]+/(metadata|versions|registrations)"
+)
 _AES_LENGTHS = {24, 32, 44}
 """Of base64 texts of 16, 24 and 32 octets."""
 _RING = "x-kms-key-ring"
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRequest:
-    """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out."""
-
-    method: str
-    path: str
-    body: JSON
-    params: Mapping[str, Any]
-    content_type: str | None
-    step: str
-    headers: Mapping[str, str | None] = field(default_factory=dict)
-
-
-class UnderView(KeyProtect):
-    """A ``kms`` that asks in another way. ``equivalent`` are statuses of success that stand for each other."""
-
-    view: ClassVar[str] = ""
-    equivalent: ClassVar[tuple[int, ...]] = ()
-
-    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Return the request in the other way, ``None`` where the view does not apply to it."""
-        raise NotImplementedError
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: JSON = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        content_type: str | None = None,
-        raw: bytes | None = None,
-        step: str = "",
-        view: str = "",
-    ) -> Answer:
-        """Send a request, in the other way where the view applies to it."""
-        request = CaseRequest(method, path, body, params or {}, content_type, step)
-        other = None if raw is not None or self.case.cleaning else self.otherwise(request)
-        if other is None:
-            return super().request(
-                method, path, body, params=params, content_type=content_type, raw=raw, step=step, view=view
-            )
-        usual = self.plain
-        if other.headers:
-            usual = usual.with_headers(
-                **{name.replace("-", "_"): value for name, value in other.headers.items()}
-            )
-        answer = usual.request(
-            other.method,
-            other.path,
-            other.body,
-            params=other.params,
-            content_type=other.content_type,
-            step=other.step,
-            view=self.view,
-        )
-        self.learn(request, answer)
-        usual_operation = self.case.context.contract.operation_of(method, ROOT + path) or ""
-        return replace(answer, equivalent=self.equivalent, usual_operation=usual_operation)
-
-    def learn(self, request: CaseRequest, answer: Answer) -> None:
-        """Note what an answer to a changed request tells."""
-
-    @property
-    def plain(self) -> KeyProtect:
-        """The same caller, asking in the usual way."""
-        return KeyProtect(self.case, self._view)
-
-    @property
-    def is_usual_caller(self) -> bool:
-        """Whether the request is made as the target's manager, with that identity's own token."""
-        return self._view.identity == "manager" and self._view.token == ""
 
 
 class ByAlias(UnderView):
@@ -112,7 +43,7 @@ class ByAlias(UnderView):
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Name the key by its alias, as long as the key is there."""
-        match = _KEY.fullmatch(request.path)
+        match = KEY_PATH.fullmatch(request.path)
         if match is None or "/aliases/" in request.path:
             return None
         alias = self.case.view_notes.get(match["key"])
@@ -178,7 +109,7 @@ class PreferringMinimal(UnderView):
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Prefer a minimal answer to a deletion, a purge and a rotation."""
         is_rotation = request.path.endswith("/actions/rotate")
-        is_deletion = request.method == "DELETE" and _KEY.fullmatch(request.path) is not None
+        is_deletion = request.method == "DELETE" and KEY_PATH.fullmatch(request.path) is not None
         is_deletion = is_deletion and "/aliases/" not in request.path and "/registrations" not in request.path
         return replace(request, headers={"prefer": "return=minimal"}) if is_rotation or is_deletion else None
 
@@ -224,19 +155,30 @@ class OtherMediaTypes(UnderView):
         if any(name == "content-type" for name, _ in self._view.headers):
             return None
         if request.body is None:
-            return replace(request, headers={"content-type": ACTION if request.method == "POST" else KEY})
-        turn = int(self.case.view_notes.get("turn", "0"))
-        self.case.view_notes["turn"] = str(turn + 1)
+            usual = ACTION if request.method == "POST" else KEY
+            return replace(request, headers={"content-type": usual, "accept": self._accepted(usual)})
+        turn = self._turn("turn")
         match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
         action = "" if match is None else match.groupdict().get("action") or "restore"
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
         types = (None, "application/json", own, "application/json; charset=utf-8")
         chosen = types[turn % len(types)]
         request = replace(request, body=_backwards(request.body))
-        headers = {"accept": (ACTION if action else KEY) if turn % 2 else "application/json"}
+        headers = {"accept": self._accepted(ACTION if action else KEY)}
         if chosen is None:
             return replace(request, headers={**headers, "content-type": None})
         return replace(request, content_type=chosen, headers=headers)
+
+    def _accepted(self, usual: str) -> str:
+        """Return the next of what clients accept: one type, several of different weight, or any (RFC 9110, section 12.5.1)."""
+        accepted = ("*/*", usual, "application/json, text/plain;q=0.5, */*;q=0.1")
+        return accepted[self._turn("accepted") % len(accepted)]
+
+    def _turn(self, what: str) -> int:
+        """Return how often this was asked before in the case."""
+        turn = int(self.case.view_notes.get(what, "0"))
+        self.case.view_notes[what] = str(turn + 1)
+        return turn
 
 
 def _backwards(body: JSON) -> JSON:
@@ -247,22 +189,28 @@ def _backwards(body: JSON) -> JSON:
 
 
 class AsSecondManager(UnderView):
-    """Asks as a second identity of equal role."""
+    """Asks as a second identity of equal role, or as a reader where the target has one and a reader may do the same."""
 
     view = "second-identity"
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Every other request comes from the second identity."""
+        """Every other request comes from another identity."""
         if not self.is_usual_caller:
             return None
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
-        return request if turn % 2 else None
+        if not turn % 2:
+            return None
+        is_for_readers = "reader" in self.case.context.target.identities and _is_for_readers(request)
+        return replace(request, identity="reader" if is_for_readers else "approver")
 
-    @property
-    def plain(self) -> KeyProtect:
-        """The second identity, asking in the usual way."""
-        return KeyProtect(self.case, replace(self._view, identity="approver"))
+
+def _is_for_readers(request: CaseRequest) -> bool:
+    """Tell whether the role of a reader is enough: for lists, metadata and versions, and what wraps and unwraps."""
+    if request.method == "POST":
+        action = request.path.rpartition("/actions/")[2]
+        return (action if "/actions/" in request.path else request.params.get("action")) in _BY_READERS
+    return request.method in {"GET", "HEAD"} and _READ_BY_READERS.fullmatch(request.path) is not None
 
 
 class WithServicePlaintext(UnderView):
@@ -353,5 +301,7 @@ VIEWS: Mapping[str, type[UnderView]] = {
         WithServicePlaintext,
         ByImportToken,
         WithDefaults,
+        AfterRefusals,
+        AfterUse,
     )
 }

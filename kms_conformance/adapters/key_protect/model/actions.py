@@ -87,7 +87,7 @@ def wrap(attempt: Attempt) -> Outcome:
     newest = shown.newest_id(attempt, key)
     if newest is not None:
         facts["keyVersion.id"] = newest
-    learn = shown.learn_version(key, "keyVersion.id")
+    learn = shown.learn_version(attempt, key, "keyVersion.id")
     return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
@@ -163,7 +163,9 @@ def _opened(
     if rewrapped:
         if newest is not None:
             facts["rewrappedKeyVersion.id"] = newest
-        return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
+        return Success(
+            frozenset({200}), facts, learn=shown.learn_version(attempt, key, "rewrappedKeyVersion.id")
+        )
     old = {version.id for version in key.versions}
     if key.must_have_rotated(attempt.now, attempt.timing.slack) and ciphertext.version not in old:
         return Success(frozenset({200}), facts)
@@ -178,8 +180,10 @@ def _opened(
         return Success(frozenset({200}), facts)
     if ciphertext.version in {version.id for version in key.versions[:-1]}:
         facts["ciphertext"], facts["rewrappedKeyVersion.id"] = _TEXT, newest
-        return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
-    return Success(frozenset({200}), facts, learn=shown.learn_version(key, "keyVersion.id"))
+        return Success(
+            frozenset({200}), facts, learn=shown.learn_version(attempt, key, "rewrappedKeyVersion.id")
+        )
+    return Success(frozenset({200}), facts, learn=shown.learn_version(attempt, key, "keyVersion.id"))
 
 
 def rotate(attempt: Attempt) -> Outcome:

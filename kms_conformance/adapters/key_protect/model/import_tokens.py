@@ -9,7 +9,7 @@ from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.facts import Between, Equal, Near, NoneOf, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,
-    FIELD,
+    BODY_OR_FIELD,
     Learn,
     Rules,
     Success,
@@ -97,7 +97,7 @@ def _number(rules: Rules, value: Any, bounds: tuple[int, int], default: int) -> 
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
-        rules.broken(FIELD | BAD_REQUEST)
+        rules.broken(BODY_OR_FIELD | BAD_REQUEST)
         return default
     return value
 

@@ -42,7 +42,9 @@ def get_key(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.with_payload(attempt, key))}
-    learn = shown.learn_version(key, "resources.0.keyVersion.id") + shown.learn_callers(key, "resources.0")
+    learn = shown.learn_version(attempt, key, "resources.0.keyVersion.id") + shown.learn_callers(
+        key, "resources.0"
+    )
     return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
@@ -52,7 +54,9 @@ def get_metadata(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.members(attempt, key))}
-    learn = shown.learn_version(key, "resources.0.keyVersion.id") + shown.learn_callers(key, "resources.0")
+    learn = shown.learn_version(attempt, key, "resources.0.keyVersion.id") + shown.learn_callers(
+        key, "resources.0"
+    )
     return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 

@@ -76,12 +76,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``code`` is the reason code of a refusal, ``""`` where there is none; header names lower case."""
+    """What came back. ``code`` is the reason code of a refusal, ``""`` where there is none; header names lower case.
+
+    ``odd`` says what a refusal tells that does not go with its code, ``""`` where nothing does.
+    """
 
     status: int
     code: str = ""
     body: Any = field(default=None, hash=False)
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    odd: str = ""
 
     @property
     def refused(self) -> bool:

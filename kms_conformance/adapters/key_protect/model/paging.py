@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kms_conformance.adapters.key_protect.model.attempt import Attempt
-from kms_conformance.adapters.key_protect.model.facts import Between, Entries, Equal, Rule
+from kms_conformance.adapters.key_protect.model.facts import Absent, Between, Entries, Equal, Rule
 from kms_conformance.adapters.key_protect.model.prediction import QUERY, Rules
 
 _DEFAULT, _MOST = 200, 5000
@@ -19,6 +19,8 @@ class Page:
     limit: int
     offset: int
     total: bool
+    untold: bool = False
+    """Whether it is asked for that they are not counted."""
 
     @property
     def whole(self) -> bool:
@@ -32,7 +34,8 @@ def page_of(attempt: Attempt, rules: Rules, *, default: int = _DEFAULT, most: in
     offset = _number(rules, attempt.operation.query.get("offset"), (0, 2**31 - 1), 0)
     if attempt.bad_flag("totalCount"):
         rules.perhaps("totalCount that is no boolean", QUERY)
-    return Page(limit, offset, attempt.flag("totalCount"))
+    untold = attempt.operation.query.get("totalCount") == "false"
+    return Page(limit, offset, attempt.flag("totalCount"), untold)
 
 
 def _number(rules: Rules, text: str | None, bounds: tuple[int, int], default: int) -> int:
@@ -76,4 +79,6 @@ def listing(
         facts["metadata.collectionTotal"] = Equal(few)
     if page.total:
         facts["metadata.totalCount"] = Equal(least) if least == most else Between(least, most)
+    elif page.untold:
+        facts["metadata.totalCount"] = Absent()
     return facts

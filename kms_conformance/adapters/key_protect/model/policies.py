@@ -36,7 +36,8 @@ def put(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     keys.not_deleted(attempt, rules, key, "policies")
-    after = replace(key, touched=attempt.now)
+    # What the policy of before has made until now, the one of now does not tell.
+    after = replace(key, touched=attempt.now, open_versions=key.may_have_rotated(attempt.now))
     if "rotation" in given:
         if key.standard:
             rules.broken(ROOT_ONLY | refusals((400, 409)))

@@ -74,7 +74,7 @@ class Prediction:
         """Return one sentence for each way in which an answer is not one of those; none where it is allowed."""
         if answer.refused:
             if any(refusal.admits(answer) for refusal in self.refused):
-                return []
+                return [answer.odd] if answer.odd else []
             return [f"expected {self}, not {f'{answer.status} {answer.code}'.strip()}"]
         if self.success is None:
             return [f"expected {self}, not {answer.status}"]

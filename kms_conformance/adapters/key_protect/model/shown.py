@@ -94,8 +94,10 @@ def learn_callers(key: Key, path: str) -> tuple[Learn, ...]:
     return learn_names((f"{path}.createdBy", key.maker), deleted)
 
 
-def learn_version(key: Key, path: str) -> tuple[Learn, ...]:
-    """Return how an answer that names the newest version of a key is taken."""
+def learn_version(attempt: Attempt, key: Key, path: str) -> tuple[Learn, ...]:
+    """Return how an answer that names the newest version of a key is taken: not where a policy may have made another."""
+    if key.may_have_rotated(attempt.now):
+        return ()
 
     def take(state: Instance, value: Any) -> Instance:
         now = state.key(key.id)
@@ -129,8 +131,9 @@ def _updated(attempt: Attempt, key: Key) -> Near:
         latest = attempt.now
     if key.expires is not None and attempt.now > key.expires - slack:
         latest = attempt.now
-    earliest = key.created if key.rotated is None else key.rotated
-    return Near(earliest - slack, max(latest, key.newest.at if key.versions else latest) + slack)
+    # A rotation is an update, also one by a policy that a list of versions has told of.
+    rotated = max(key.rotated or key.created, key.newest.at if key.versions else key.created)
+    return Near(rotated - slack, max(latest, rotated) + slack)
 
 
 def _expiry(attempt: Attempt, key: Key) -> dict[str, Rule]:

@@ -36,7 +36,7 @@ def get_versions(attempt: Attempt) -> Outcome:
         rules.perhaps("versions of a standard key", ROOT_ONLY)
         return attempt.answer(rules, Success(frozenset({200})))
     if key.may_have_rotated(attempt.now):
-        learn = (("resources", _all_of(key)),) if page.whole else ()
+        learn = (("resources", _all_of(key, page.limit)),) if page.whole else ()
         return attempt.answer(
             rules, Success(frozenset({200}), _after_policy(attempt, key, page), learn=learn)
         )
@@ -80,12 +80,14 @@ def _namer(key: Key, place: int) -> Any:
     return take
 
 
-def _all_of(key: Key) -> Any:
-    """Return how the whole list settles which versions a rotation policy has made."""
+def _all_of(key: Key, limit: int) -> Any:
+    """Return how the whole list settles which versions a rotation policy has made; a full page may not be the whole."""
 
     def take(state: Instance, value: Any) -> Instance:
         now = state.key(key.id)
         if not isinstance(value, list) or not all(isinstance(one, dict) and "id" in one for one in value):
+            return state
+        if len(value) >= limit:
             return state
         dates = {version.id: version.at for version in now.versions}
         versions = tuple(

@@ -13,15 +13,16 @@ from kms_conformance.adapters.key_protect.model.facts import lead
 from kms_conformance.adapters.key_protect.model.operation import Answer, Ciphertext, Operation, Packing
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, Instance, Key
 
-ALIASES = ("alpha", "beta", "Beta", "gamma_1", "delta-2", "epsilon", "zeta", "eta")
-RINGS = ("ring-a", "ring-B", "ring-b")
+ALIASES = ("alpha", "beta", "Beta", "gamma_1", "gamma-1", "delta-2", "delta_2", "eta")
+"""Names that differ in little: in their case, or in a hyphen and an underscore."""
+RINGS = ("ring_b", "ring-B", "ring-b")
 NAMES = ("first key", "second key", "Key three", "alpha", "notes")
 CRNS = tuple(
     f"crn:v1:bluemix:public:cloud-object-storage:global:a/{'0123456789abcdef' * 2}:7f1d1c4e-0000-4000-8000-00000000000{n}:bucket:b{n}"
     for n in range(3)
 )
 NOBODY = "00000000-0000-4000-8000-000000000000"
-SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-extractable", "colour")
+SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-deletionDate", "colour")
 MOST_KEYS = 7
 _MAKES_KEY = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
 

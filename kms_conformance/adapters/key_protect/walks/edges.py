@@ -22,29 +22,44 @@ from kms_conformance.adapters.key_protect.model.state import (
     Key,
 )
 
-_ASIDE = 12.0
+_ASIDE = 8.0
 """Seconds before or after a moment: more than clocks may be apart, and less than the shortest span."""
-_BEFORE = 0.35
-"""The share of those who ask before it."""
+_BEFORE, _LATER = 0.35, 0.2
+"""Shares of those who ask before it, and of those who ask on a later day, at the hour at which it was too early."""
+_DAYS = (1, 1, 2, 7)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A moment, what is asked about it, and the key that it is about; no key for the import token's."""
+    """A moment, what is asked about it, and the key that it is about; no key for the import token's.
 
+    ``span`` is how long before it the time was too early, where that is less than a day.
+    """
+
+    what: str
     at: float
     asks: tuple[str, ...]
     key: str = ""
+    span: float = 0.0
 
 
-def edge_of(random: Random, state: Instance, now: float) -> tuple[float, str, str] | None:
-    """Return seconds to wait, an operation and the key to ask it of; nothing where no moment is to come."""
+def edge_of(random: Random, state: Instance, now: float, focus: str = "") -> tuple[float, str, str] | None:
+    """Return seconds to wait, an operation and the key to ask it of; nothing where no moment is to come.
+
+    What is about the key ``focus`` comes first, and each kind of moment is as likely as the others.
+    """
     edges = [edge for edge in (*_of_keys(state), *_of_token(state)) if edge.at > now - _ASIDE + 1]
+    edges = [edge for edge in edges if edge.key == focus] or edges
     if not edges:
         return None
-    edge = random.choice(edges)
-    early = edge.at - _ASIDE - now
-    seconds = early if early > 0 and random.random() < _BEFORE else edge.at + _ASIDE - now
+    what = random.choice(sorted({edge.what for edge in edges}))
+    edge = random.choice([edge for edge in edges if edge.what == what])
+    early, chance = edge.at - _ASIDE - now, random.random()
+    if early > 0 and chance < _BEFORE:
+        return early, random.choice(edge.asks), edge.key
+    seconds = edge.at + _ASIDE - now
+    if edge.span and chance > 1 - _LATER:
+        seconds = edge.at - edge.span / 2 + random.choice(_DAYS) * DAY - now
     return seconds, random.choice(edge.asks), edge.key
 
 
@@ -55,29 +70,34 @@ def _of_keys(state: Instance) -> Iterator[Edge]:
 
 def _of_deleted(key: Key) -> Iterator[Edge]:
     assert key.deleted is not None
-    for span, asks in (
-        (SETTLE, ("restoreKey",)),
-        (PURGE_WAIT, ("purgeKey", "getKeyMetadata")),
-        (RESTORE_WINDOW, ("restoreKey", "getKeyMetadata")),
-        (KEPT, ("getKeyMetadata", "getKeys", "getKeyCollectionMetadata")),
-        (HOUR, ("syncAssociatedResources",)),
+    for what, span, asks in (
+        ("settled", SETTLE, ("restoreKey",)),
+        ("purge", PURGE_WAIT, ("purgeKey", "getKeyMetadata")),
+        ("restore", RESTORE_WINDOW, ("restoreKey", "getKeyMetadata")),
+        ("kept", KEPT, ("getKeyMetadata", "getKeys", "getKeyCollectionMetadata")),
+        ("sync", HOUR, ("syncAssociatedResources",)),
     ):
-        yield Edge(key.deleted + span, asks, key.id)
+        yield Edge(what, key.deleted + span, asks, key.id, span if span < DAY else 0.0)
 
 
 def _of_living(key: Key) -> Iterator[Edge]:
     if key.state == SUSPENDED:
-        yield Edge(key.acted + SETTLE, ("enableKey",), key.id)
+        yield Edge("settled", key.acted + SETTLE, ("enableKey",), key.id, SETTLE)
     if key.rotated is not None:
-        yield Edge(key.rotated + HOUR, ("rotateKey",), key.id)
+        yield Edge("hour", key.rotated + HOUR, ("rotateKey",), key.id, HOUR)
     if key.synced > 0:
-        yield Edge(key.synced + HOUR, ("syncAssociatedResources",), key.id)
+        yield Edge("sync", key.synced + HOUR, ("syncAssociatedResources",), key.id, HOUR)
     for one in key.authorised:
-        yield Edge(one.at + AUTHORISED_FOR, ("deleteKey", "deleteKey", "getKeyMetadata"), key.id)
-    if key.expires is not None:
-        yield Edge(key.expires, ("wrapKey", "getKeyMetadata", "restoreKey"), key.id)
         yield Edge(
-            key.expires + HOUR, ("wrapKey", "getKeyMetadata", "unwrapKey", "disableKey", "getKeys"), key.id
+            "authorised", one.at + AUTHORISED_FOR, ("deleteKey", "deleteKey", "getKeyMetadata"), key.id
+        )
+    if key.expires is not None:
+        yield Edge("expiry", key.expires, ("wrapKey", "getKeyMetadata", "restoreKey"), key.id)
+        yield Edge(
+            "expired",
+            key.expires + HOUR,
+            ("wrapKey", "getKeyMetadata", "unwrapKey", "disableKey", "getKeys"),
+            key.id,
         )
     policy = key.rotation
     if (
@@ -87,10 +107,10 @@ def _of_living(key: Key) -> Iterator[Edge]:
         and key.state == ACTIVE
     ):
         looks = ("getKeyVersions", "getKeyMetadata", "wrapKey", "unwrapKey")
-        yield Edge(key.newest.at + policy.interval * MONTH - DAY, looks, key.id)
-        yield Edge(max(policy.at, key.newest.at) + policy.interval * MONTH + DAY, looks, key.id)
+        yield Edge("not due", key.newest.at + policy.interval * MONTH - DAY, looks, key.id)
+        yield Edge("due", max(policy.at, key.newest.at) + policy.interval * MONTH + DAY, looks, key.id)
 
 
 def _of_token(state: Instance) -> Iterator[Edge]:
     if state.token is not None:
-        yield Edge(state.token.at + state.token.life, ("getImportToken", "createKey"))
+        yield Edge("token", state.token.at + state.token.life, ("getImportToken", "createKey"))

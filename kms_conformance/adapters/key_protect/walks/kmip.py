@@ -8,8 +8,8 @@ from typing import Any
 from kms_conformance.adapters.key_protect.model.operation import Operation
 from kms_conformance.adapters.key_protect.walks.choices import NOBODY, Choices, collection, page, total
 
-ADAPTERS = ("first-adapter", "second_adapter", "third")
-CERTIFICATES = ("cert-1", "cert-2", "cert-3")
+ADAPTERS = ("first-adapter", "first_adapter", "third")
+CERTIFICATES = ("cert-1", "cert_1", "cert-3")
 
 
 def with_adapter(build: Callable[[Choices], Operation | None]) -> Callable[[Choices], Operation | None]:

@@ -12,22 +12,44 @@ from kms_conformance.adapters.key_protect.walks import Walker, choose, pick
 
 OPENING = ("createKeyRing", "createKey", "createKey", "createKey")
 """What a walk begins with: there is something to act on."""
-_OF_NO_KEY = frozenset({"createKey", "getImportToken"})
+_OF_NO_KEY = frozenset(
+    {
+        "createKey",
+        "getImportToken",
+        "putInstancePolicy",
+        "getInstancePolicy",
+        "getRegistrationsAllKeys",
+        "getKeys",
+        "deleteKeyRing",
+        "createKmipAdapter",
+        "getKmipAdapter",
+        "addKmipClientCertificate",
+        "getKmipClientCertificate",
+        "getKmipClientCertificates",
+        "deleteKmipClientCertificate",
+        "getKmipObjects",
+    }
+)
 """Operations in :data:`FOLLOWS` that make a key, or ask about none."""
 MAKE_OBJECT = "makeObject"
 """The step in which a KMIP client makes an object: no operation of the API does."""
 FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "createKey": (("edge",), ("wrapKey", "edge", "unwrapKey"), ()),
+    "createKeyWithPoliciesOverrides": (("edge",), ("setKeyForDeletion", "edge"), ("getPolicy",)),
     "deleteKey": (
-        ("wait 31", "restoreKey"),
+        ("edge",),
+        ("edge", "getKeyMetadata"),
         ("wait 31", "restoreKey", "getKeyMetadata"),
         ("wait 14460", "purgeKey"),
+        ("restoreKey", "edge"),
     ),
-    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "disableKey": (("edge",), ("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("enableKey", "edge")),
     "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
     "rotateKey": (
         ("getKeyVersions",),
         ("unwrapKey",),
         ("wrapKey",),
+        ("edge",),
         ("wait 3700", "rotateKey", "getKeyVersions"),
         ("disableKey", "wait 31", "enableKey", "rotateKey"),
         ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
@@ -36,9 +58,13 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "setKeyForDeletion": (
         ("deleteKey",),
         ("getKeyMetadata", "unsetKeyForDeletion"),
-        ("wait 604000", "deleteKey"),
+        ("edge",),
+        ("edge", "deleteKey"),
     ),
+    "syncAssociatedResources": (("edge",), ()),
+    "getKmipAdapter": (("createKmipAdapter", "getKmipAdapter"), ()),
     "createKmipAdapter": (
+        ("getKmipAdapter",),
         ("addKmipClientCertificate", "getKmipClientCertificates"),
         (MAKE_OBJECT, "getKmipObjects"),
     ),
@@ -47,17 +73,30 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "createRegistration": (
         ("getRegistrations",),
         ("updateRegistration", "getRegistrations"),
-        ("replaceRegistration",),
+        ("replaceRegistration", "updateRegistration", "replaceRegistration", "getRegistrations"),
     ),
+    "updateRegistration": (("getRegistrationsAllKeys",), ("replaceRegistration", "getRegistrations")),
+    "replaceRegistration": (
+        ("getRegistrations",),
+        ("updateRegistration", "replaceRegistration", "getRegistrations"),
+    ),
+    "deleteRegistration": (("getRegistrations",), ("deleteKey", "getKeyMetadata")),
     "putPolicy": (
         ("getPolicy",),
         ("getKeyMetadata",),
         ("putPolicy", "getPolicy"),
+        ("edge",),
+        ("edge", "getKeyVersions", "edge"),
+        ("setKeyForDeletion", "edge", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "deleteKey"),
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
     ),
-    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "putInstancePolicy": (
+        ("createKey", "getKeyMetadata"),
+        ("createKey", "putInstancePolicy", "createKey", "getKeyMetadata"),
+        ("getInstancePolicy",),
+    ),
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
 }
 """What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
@@ -70,6 +109,7 @@ EDGE = "edge"
 """The step that waits for a moment at which something ends or begins, and asks on one side of it."""
 _SAME = "+"
 """What a step begins with that is asked of the key of the step before."""
+EDGE_OF_SAME = f"{_SAME}{EDGE}"
 _OF_SAME = 0.85
 """The share of such steps that keep to it."""
 
