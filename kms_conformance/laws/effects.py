@@ -241,6 +241,7 @@ class Effects(ObservedEffects):
 
     def _look(self, after: list[str], look: Look, done: Sequence[CompletedOperation] | None = None) -> None:
         """Take a snapshot and judge it; where a change may show late, take another after that time."""
+        self.done += done or ()
         seen = self._taken(after, look)
         looked = self._all_looked(seen, done)
         answered = list(self._answered(done or ()))
@@ -258,6 +259,7 @@ class Effects(ObservedEffects):
                 self._judge(row, one.stated, one.observed)
         self.callers.meet(seen, done or (), self.resources)
         self.seen |= seen
+        self.read_at |= dict.fromkeys(seen, len(self.done))
         self.last = set(seen)
         for thing in self.prepared.things:
             is_seen = any((thing, number) in seen for number in range(len(self._reads(thing))))

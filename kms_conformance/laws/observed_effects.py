@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,6 +66,9 @@ class ObservedEffects:
         self.callers = Callers()
         self.before: dict[str, Snapshot] = {}
         self.last: set[tuple[ObservedResource, int]] = set()
+        self.done: list[CompletedOperation] = []
+        self.read_at: dict[tuple[ObservedResource, int], int] = {}
+        """How many operations had been done when a thing was last read by a request."""
         self.is_unsettled = False
         """Whether a change that may show late was not waited for: from then on, members that may be late are not judged."""
 
@@ -159,6 +163,7 @@ class ObservedEffects:
                 continue
             if before is not None and not self._is_fresh(thing, number):
                 # Changes of several steps are judged by the agreements, with the things that were read after each step.
+                yield from self._shown_alone(thing, number, observed, seen)
                 continue
             late = self._may_be_late(thing) if self.is_unsettled else {}
             if "" in late:
@@ -179,6 +184,27 @@ class ObservedEffects:
                 yield Observation(
                     self._charged(thing, number, changes, done), stated, observed, self._late(thing, changes)
                 )
+
+    def _shown_alone(
+        self, thing: ObservedResource, number: int, observed: ObservedValue, seen: Snapshot
+    ) -> Iterator[Observation]:
+        """State what no other request shows of a thing, and nothing has changed since this one was sent last."""
+        before, resource = self.seen[thing, number], self.resources[thing.resource]
+        others = {
+            name
+            for (one, place), value in seen.items()
+            if one == thing and place != number
+            for name in flat(value.value)
+        }
+        done = self.done[self.read_at.get((thing, number), 0) :]
+        changes = [change for one in done for change in one.of(thing, self._members(thing), self.resources)]
+        if resource["kind"] != "one" or not others or any(not change.member for change in changes):
+            return
+        about = self._about(thing, number, ())
+        moving = (*about.moving, *others, *(change.member for change in changes))
+        stated = of_object(before, observed, (), replace(about, moving=moving))
+        if stated is not None and stated.members:
+            yield Observation((self.law["rows"]["lasting"],), stated, observed)
 
     def _charged(
         self,

@@ -42,6 +42,8 @@ _CIRCUMSTANCES = frozenset({GATEWAY, OUTAGE, "throttled", "waited"})
 _COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED, CREDENTIAL})
 _ENDS = re.compile(r":\w*")
 """What a form says of the ends of a secret or its spelling, which another one of the same size need not have."""
+_RECKONED = 2.0
+"""Seconds by which a wait may differ that a case has reckoned from what the instance's clock showed."""
 SKEWED = 10.0
 """Seconds by which two clocks may be apart."""
 BY_CONTROL = "of the control protocol, which answers"
@@ -150,6 +152,8 @@ class ReplayClient(Client):
         self.is_of_law = False
         self.refused_by_control = ""
         self.unread = 0
+        self.reckoned = 0.0
+        """Seconds by which the recorded waits until some moment differ from the case's own."""
         self._unknown: list[Exchange] = []
         self.as_recorded: dict[str, Exchange] = {}
 
@@ -159,7 +163,7 @@ class ReplayClient(Client):
         exchange = self._take(request, case)
         recorded = json.loads(exchange.notes.get(_BEFORE, "[]"))
         self.alignment.demand(
-            _with_plain_forms(between),
+            _with_plain_forms(self._with_waits_of(recorded, between)),
             _with_plain_forms(recorded),
             f"what was done before exchange {exchange.id}",
         )
@@ -167,6 +171,15 @@ class ReplayClient(Client):
             self.as_recorded[exchange.id] = exchange
             exchange = self._as_anew(exchange)
         return self._reply(exchange, request), exchange
+
+    def _with_waits_of(self, recorded: Any, notes: list[Any]) -> list[Any]:
+        """Return notes with the recorded waits in the place of the same ones; count by how much those are longer or shorter."""
+        if not isinstance(recorded, list) or len(recorded) != len(notes):
+            return notes
+        same = [_same_wait(note, other) for note, other in zip(notes, recorded, strict=True)]
+        pairs = list(zip(notes, recorded, same, strict=True))
+        self.reckoned += sum(abs(note[1] - other[1]) for note, other, is_same in pairs if is_same)
+        return [other if is_same else note for note, other, is_same in pairs]
 
     def _as_anew(self, exchange: Exchange) -> Exchange:
         """Return an exchange with what the case has made itself: a law looks for it there."""
@@ -435,6 +448,12 @@ def _with_plain_forms(notes: Any) -> Any:
         else note
         for note in notes
     ]
+
+
+def _same_wait(note: Any, recorded: Any) -> bool:
+    """Tell whether two notes are waits until one moment, as far as the clocks that they were reckoned by agree."""
+    both = all(isinstance(one, list) and one[:1] == ["wait"] and len(one) > 1 for one in (note, recorded))
+    return both and abs(note[1] - recorded[1]) < _RECKONED
 
 
 def _is_long(form: str) -> bool:

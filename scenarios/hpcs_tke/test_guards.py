@@ -77,10 +77,13 @@ BREACHES = {
 def test_each_command(tke, commands):
     """A command that breaks a rule about who may send it is refused and changes nothing, and is done without the breach."""
     unit, by = tke.operational(tke.unit(), signature=2, revocation=2), tke.administrators(2)
-    key = None
+    key, stranger = None, tke.administrators(5)[4]
+    # Who signs as a stranger was an administrator before.
+    unit.add(stranger, by).needed()
+    unit.remove(stranger.ski, by).needed()
     if commands is ON_REGISTERS:
         unit.import_key(PARTS, by[:1]).needed()
-    for command, signers, data, query in commands.values():
+    for name, (command, signers, data, query) in commands.items():
         sent = (command, data(tke, unit), by[:signers], key)
         look, control = getattr(unit, query), unit.attributes().needed()
         before = look().needed()[query if query != "control_points" else "output"]
@@ -92,6 +95,9 @@ def test_each_command(tke, commands):
                 refused.is_refused_anyhow(requirement=row)
         look().shows(query if query != "control_points" else "output", before, requirement="tke-effects")
         done = send(unit, *sent).succeeds(requirement="tke-effects")
+        if name != "zeroize":
+            # There may be a second reason to refuse it, such as an administrator who is there now.
+            unit.sent_again().is_refused_anyhow(requirement="tke-transaction-counter")
         key = unit.importer_of(done) if command == IMPORTER else key
 
 

@@ -29,8 +29,17 @@ def test_cluster_of_another_account(iks):
     for refused in (elsewhere.get_key_owner(cluster), elsewhere.get_cluster(cluster)):
         refused.is_refused_somehow(control=control).lacks("id")
     elsewhere.list_clusters().succeeds(200).lists_not("*.id", cluster)
-    elsewhere.remove_worker(cluster, worker).is_refused_somehow(control=control, requirement="iks-ownership")
-    iks.get_worker(cluster, worker).succeeds(200)
+    elsewhere.get_worker(cluster, worker).is_refused_somehow(control=control).lacks("id")
+    elsewhere.list_workers(cluster).is_refused_somehow(control=control).lacks("0.id")
+    for refused in (
+        elsewhere.add_worker(cluster),
+        elsewhere.reload_worker(cluster, worker),
+        elsewhere.remove_worker(cluster, worker),
+        elsewhere.delete_cluster(cluster),
+    ):
+        refused.is_refused_somehow(control=control, requirement="iks-ownership")
+    listed = iks.list_workers(cluster).succeeds(200, requirement="iks-ownership")
+    listed.counts("", 1, requirement="iks-ownership").shows("0.id", worker, requirement="iks-ownership")
 
 
 @covers("iks-15")

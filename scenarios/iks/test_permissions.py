@@ -114,6 +114,23 @@ def test_credentials_of_somebody_permitted(iks):
     iks.works(cluster, REFUSED)
 
 
+@covers("iks-08")
+@needs(control=True, identity="approver")
+@impact("account", "clusters")
+def test_reset_by_somebody_permitted(iks):
+    """After a reset of the API key by a user who has the missing permission the operation succeeds."""
+    cluster = iks.cluster()
+    iks.reset_api_key().succeeds()
+    iks.works(cluster, REFUSED)
+    iks.fault("permission-removed", permission=VIEW)
+    iks.fails(cluster, REFUSED)
+    iks.as_identity("approver").reset_api_key().succeeds()
+    iks.all_sufficient(iks.get_permissions().succeeds(200))
+    iks.works(cluster, REFUSED)
+    iks.reset_api_key().succeeds()
+    iks.fails(cluster, REFUSED)
+
+
 @covers("iks-msg-item-permission", "iks-08")
 @needs(control=True)
 @impact("account", "clusters")

@@ -77,8 +77,9 @@ def test_aad_after_rotation(kms, form):
     newer = act(key, "wrap", {"plaintext": plaintext, "aad": aad}).succeeds(200)["ciphertext"]
     opened = act(key, "unwrap", {"ciphertext": older, "aad": aad}).succeeds(200)
     moved = act(key, "rewrap", {"ciphertext": older, "aad": aad}).succeeds(200)
+    again = act(key, "rewrap", {"ciphertext": moved["ciphertext"], "aad": aad}).succeeds(200)
     row = "aad-outlives-rotation"
-    for ciphertext in (older, newer, opened["ciphertext"], moved["ciphertext"]):
+    for ciphertext in (older, newer, opened["ciphertext"], moved["ciphertext"], again["ciphertext"]):
         good = act(key, "unwrap", {"ciphertext": ciphertext, "aad": aad}).succeeds(200, requirement=row)
         good.shows("plaintext", plaintext, requirement=row)
         for body in ({"ciphertext": ciphertext}, {"ciphertext": ciphertext, "aad": ["bucket", "other"]}):

@@ -24,8 +24,10 @@ LIST = {
     "id": "id",
     "total": "total",
     "agrees": ["tags", "text"],
+    "hides": ["secret"],
+    "askers": ["second", "third"],
     "page": {"limit": "limit", "offset": "offset", "most": 9, "default": 4},
-    "count": {"query": {"counted": "true"}, "member": "count"},
+    "count": {"query": {"counted": "true"}, "unasked": {"counted": "false"}, "member": "count"},
 }
 Server = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
@@ -76,6 +78,7 @@ class Case:
     """As much of a run's case as the law asks for."""
 
     info = SimpleNamespace(contract="none", id="x")
+    context = SimpleNamespace(target=SimpleNamespace(identities={"second": None}))
 
     @staticmethod
     def read(requests: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -94,6 +97,8 @@ class Listing:
     ) -> None:
         self.find, self.cut, self.asked = find, cut, 0
         self.things = THINGS
+        self.askers: list[str] = []
+        self.counts_always = False
 
     def subjects(self, _: str) -> Subjects:
         """Return the things."""
@@ -102,11 +107,14 @@ class Listing:
     def send_request(self, request: OperationRequest) -> Any:
         """Find, and cut the page."""
         self.asked += 1
+        self.askers.append(request.identity)
         matches = self.find(dict(request.query))
         limit, offset = int(request.query.get("limit", 9)), int(request.query.get("offset", 0))
         page = matches[self.cut(offset, limit)]
         told = {"said": request.query.get("kind", "")}
-        return Answered({"resources": page, "total": len(page), "count": len(matches), **told})
+        if self.counts_always or request.query.get("counted") == "true":
+            told["count"] = len(matches)
+        return Answered({"resources": page, "total": len(page), **told})
 
     def wait(self, seconds: float, why: str) -> None:
         """Never wait."""
@@ -137,6 +145,22 @@ def test_lawful_list(monkeypatch: pytest.MonkeyPatch) -> None:
     system = Listing()
     run(system, monkeypatch)
     assert system.asked == 1 + 1 + 1 + 4 + 1
+    # Of the identities that the list is shown to, those that the target has ask in turn: each a question.
+    assert system.askers == ["", "", *["second"] * 5, ""]
+
+
+def test_count_that_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is told not to count does not."""
+    system = Listing()
+    system.counts_always = True
+    with pytest.raises(ConformanceFailure, match="count"):
+        run(system, monkeypatch)
+
+
+def test_hidden_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry shows nothing that the list hides."""
+    with pytest.raises(ConformanceFailure, match="secret"):
+        run(Listing(lambda query: [{**one, "secret": "s"} for one in right(query)]), monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ TOPICS: Mapping[str, frozenset[str]] = {
 
 PAUSING: Mapping[str, tuple[str, ...]] = {
     "tke-two-commands-at-once": ("hpcs_tke.signatures.one_counter_at_once",),
+    "tke-unit-of-another-request": ("hpcs_tke.signatures.two_units_at_once",),
     "tke-command-undoes-another": ("hpcs_tke.signatures.one_counter_at_once",),
 }
 """Defects that let every command wait, so that two meet: with the cases that send two at once, not with all others."""

@@ -93,7 +93,7 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
         if not isinstance(document, dict) or not isinstance(document.get("response"), str):
             return document
         try:
-            answer = wire.read_response(document["response"])
+            answer = wire.read_response(_response_of(document))
             said = _members_of(answer) | (contents(answer.output) if answer.succeeded else {})
         except wire.WireError as error:
             said = {"level": "unreadable", "trouble": str(error)}
@@ -102,6 +102,14 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
         }
 
     return read
+
+
+def _response_of(document: dict[str, JSON]) -> str:
+    """Return the response string; raise :class:`wire.WireError` where a member is no text, which clients cannot read."""
+    for name, value in document.items():
+        if not isinstance(value, str):
+            raise wire.WireError(f"a member {name} that is no text")
+    return str(document["response"])
 
 
 def heard(document: JSON) -> wire.Answer | None:

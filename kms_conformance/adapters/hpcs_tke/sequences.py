@@ -45,7 +45,7 @@ _COMMANDS: Final = (
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
     *("clear-beside-committed", "remove-by-fewer"),
     *("export", "too-few", "too-few", "too-high", "stranger", "zeroize"),
-    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export"),
+    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export", "prohibit-zeroize"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
 
@@ -167,6 +167,7 @@ class Sequence:
             "prohibit-import": partial(self._prohibit, IMPORT, self._import),
             "prohibit-random": partial(self._prohibit, RANDOM, self._make_random),
             "prohibit-second-random": self._prohibit_second_random,
+            "prohibit-zeroize": self._prohibit_zeroize,
             "prohibit-export": partial(self._prohibit, EXPORT, self._export),
             "stranger": self._stranger,
             "zeroize": self._zeroize,
@@ -384,6 +385,16 @@ class Sequence:
         if state.new is not None:
             self._clear_new(state)
         self._prohibit(RANDOM, self._make_random, state)
+
+    def _prohibit_zeroize(self, state: State) -> None:
+        """Take the permission to zeroize by one signature away, and zeroize by one where more are needed."""
+        if not state.allows(ZERO_1SIGN):
+            self._permit(state, state.permissions | ZERO_1SIGN)
+        if state.signature == 1:
+            self._done(state.unit.set(self._signers(state, 1), signature=2))
+            state.signature = 2
+        self._permit(state, state.permissions & ~ZERO_1SIGN)
+        self._refused(state.unit.zeroize(self._signers(state, 1)), "208/21", state)
 
     def _stranger(self, state: State) -> None:
         """Let somebody sign who is no administrator here, beside as many as are needed, or one in the name of another."""

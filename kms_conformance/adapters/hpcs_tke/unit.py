@@ -61,6 +61,7 @@ class Unit(UnitRequests):
     def signed(self, command: int, block: bytes, signer_infos: bytes, *, label: str = "") -> UnitAnswer:
         """Send an encoded block with encoded signer infos."""
         step = _COMMANDS.get(command, f"command {command:#x}") + (f", {label}" if label else "")
+        self._sent = (command, block, signer_infos)
         shows = reading.octets if command in _PUBLIC_OUTPUT else reading.withheld
         answer = self.message(
             wire.admin_request(self.domain_index, block, signer_infos),
@@ -74,6 +75,10 @@ class Unit(UnitRequests):
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number
         return answer
+
+    def sent_again(self) -> UnitAnswer:
+        """Send the last command again, octet by octet."""
+        return self.signed(*self._sent, label="sent again")
 
     def _shown_import(self, block: bytes, signer_infos: bytes) -> JSON:
         """Return the evidence of an import: the request without the encrypted parts, and what they hold, as secrets."""

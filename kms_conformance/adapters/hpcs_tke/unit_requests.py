@@ -59,6 +59,7 @@ class UnitRequests:
         self.module_index, self.domain_index = int(place[1]), int(place[2])
         self._known: wire.Answer | None = None
         self._counter: bytes | None = None
+        self._sent: tuple[int, bytes, bytes] = (0, b"", b"")
         self._parts: dict[bytes, dict[str, JSON]] = {}
         """What is known of each encoded key part that was made for this unit."""
 

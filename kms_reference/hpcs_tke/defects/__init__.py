@@ -8,6 +8,7 @@ from kms_reference.hpcs_tke.defects.reported_ceremonies import CEREMONY_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_hsm import HSM_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_quorum import QUORUM_DEFECTS
+from kms_reference.hpcs_tke.defects.reported_shortcuts import SHORTCUT_DEFECTS
 from kms_reference.hpcs_tke.defects.rules import RULE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -21,4 +22,5 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *QUORUM_DEFECTS,
     *CEREMONY_DEFECTS,
     *LEFTOVER_DEFECTS,
+    *SHORTCUT_DEFECTS,
 )

@@ -5,6 +5,7 @@ from typing import Final
 from kms_reference.iks.defects.reported import REPORTED_DEFECTS
 from kms_reference.iks.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.iks.defects.reported_provisioners import PROVISIONER_DEFECTS
+from kms_reference.iks.defects.reported_shortcuts import SHORTCUT_DEFECTS
 from kms_reference.iks.defects.reported_stores import STORE_DEFECTS
 from kms_reference.iks.defects.reported_tenants import TENANT_DEFECTS
 from kms_reference.iks.defects.rules import DEFECTS as RULE_DEFECTS
@@ -19,4 +20,5 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *TENANT_DEFECTS,
     *STORE_DEFECTS,
     *LEFTOVER_DEFECTS,
+    *SHORTCUT_DEFECTS,
 )

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from starlette.responses import JSONResponse
 
 from kms_reference.iks.app import IksService
+from kms_reference.iks.defects.reported import SomebodyLate
 from kms_reference.iks.identity import Role, role_of
 from kms_reference.iks.messages import Message, Refusal, refusal
 from kms_reference.iks.state import Cluster, Effective, ManualCredential, Scope, State, Worker
@@ -28,6 +29,7 @@ _SHOWN: Final = 4
 _unset: WeakKeyDictionary[State, set[tuple[Scope, str]]] = WeakKeyDictionary()
 _failed: WeakKeyDictionary[State, set[Scope]] = WeakKeyDictionary()
 _flags: WeakKeyDictionary[State, set[tuple[Scope, str, str]]] = WeakKeyDictionary()
+_payloads: WeakKeyDictionary[IksService, set[str]] = WeakKeyDictionary()
 _emails: WeakKeyDictionary[IksService, dict[Scope, str]] = WeakKeyDictionary()
 
 
@@ -87,6 +89,20 @@ async def _masked(
     return JSONResponse({"apiUser": credential.user[:_SHOWN] + "***"})
 
 
+def _payload(request: Request) -> str:
+    return "".join(request.headers.get("authorization", "").split(".")[1:2])
+
+
+def _note_payload(service: IksService, request: Request, *_: Any) -> None:
+    _payloads.setdefault(service, set()).add(_payload(request))
+
+
+def _is_known(service: IksService, request: Request) -> bool:
+    """Whether a token has the payload of one that was good."""
+    payload = _payload(request)
+    return bool(payload) and payload in _payloads.get(service, ())
+
+
 # -- who may, and whose key ----------------------------------------------------------------------------------------------
 
 
@@ -139,6 +155,7 @@ def _all_or_none(lawful: RuleLike, state: State, cluster: Cluster, worker: Worke
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-user-in-small-letters", ("iks-02",), "The name of a user is stored in small letters.", instead(State.set_manual, _in_small_letters)),
     ("iks-unset-never-again", ("iks-03",), "Credentials that were unset are refused when they are set again.", instead(State.unset_manual, _note_unset), instead(State.set_manual, _not_again)),
+    ("iks-token-known-by-payload", ("iks-14",), "A token that was once good is good with any signature.", then(IksService.check_role, _note_payload), unchecked(IksService.without_token, _is_known, gives=SomebodyLate)),
     ("iks-outsider-reads", ("iks-no-role",), "Whoever has a token reads.", unchecked(IksService.check_role, _reads)),
     ("iks-listing-of-api-key", ("iks-08",), "The listing of permissions is that of the API key's owner while credentials are set.", gives(State.shown_missing, _of_api_key)),
     ("iks-owner-keeps-email", ("iks-reset-owner",), "After a reset the key owner has the address of the one before.", instead(IksService.key_owner, _first_email)),

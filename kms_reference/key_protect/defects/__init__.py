@@ -41,6 +41,7 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 )
 from kms_reference.key_protect.defects.laws_sequences import SEQUENCE_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
+from kms_reference.key_protect.defects.laws_views_after import VIEW_DEFECTS_AFTER
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.reported_laws import BY_LAW
@@ -63,7 +64,7 @@ from kms_reference.switches import Defect
 __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 _OF_LAWS: Final[dict[str, tuple[Defect, ...]]] = {
-    "views": (*VIEW_DEFECTS, *NAME_VIEWS, *USE_VIEWS),
+    "views": (*VIEW_DEFECTS, *VIEW_DEFECTS_AFTER, *NAME_VIEWS, *USE_VIEWS),
     "effects": (
         *EFFECT_DEFECTS,
         *REPORTED_EFFECTS,

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import search
 from kms_reference.key_protect.app import Exchange, answered
-from kms_reference.key_protect.defects.conditions import Memory, defects_of
-from kms_reference.key_protect.errors import plain, unauthorized
+from kms_reference.key_protect.defects.conditions import Memory, defects_of, of_operation
+from kms_reference.key_protect.errors import bad_body, plain, unauthorized
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import UUID, Call
-from kms_reference.switches import gives, instead, unchecked
+from kms_reference.switches import Defect, gives, instead, unchecked
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.model import Key
-    from kms_reference.key_protect.search import Test
+    from kms_reference.key_protect.search import Search, Test
     from kms_reference.key_protect.wire import Operation, Reply
-    from kms_reference.rules import RuleLike
+    from kms_reference.rules import Draft, RuleLike
 
 _HEAD: Final = "getKeyCollectionMetadata"
 _WORDS: Final = frozenset({"null", "none", "nil", "undefined", "true", "false"})
@@ -52,6 +52,40 @@ def _all_destroyed(lawful: RuleLike, call: Call, found: list[Key], offset: int, 
 
 def _once_per_alias(found: list[Key], _: Call, __: list[Test]) -> list[Key]:
     return [key for key in found for _ in range(max(1, len(key.aliases)))]
+
+
+def _first_state(lawful: RuleLike, call: Call) -> Reply:
+    first = call.query.get("state", "").partition(",")[0]
+    reply: Reply = lawful(replace(call, query={**call.query, "state": first}))
+    return reply
+
+
+def _inverted(call: Call) -> bool:
+    return call.query.get("search", "").startswith("not:")
+
+
+def _hyphen_of_the_first(
+    lawful: RuleLike, call: Call, found: list[Key], order: list[tuple[str, bool]]
+) -> list[Key]:
+    kept: list[Key] = lawful(call, found, [order[0], *((name, False) for name, _ in order[1:])])
+    return kept
+
+
+def _as_in_turkish(found: bool, _: Call, asked: Search, __: Key) -> bool:
+    """Find nothing by a text with an I, which becomes another letter than i."""
+    return found and "I" not in asked.text
+
+
+def _in_ascii(registration: Any) -> Any:
+    registration.description = registration.description.encode("ascii", "replace").decode()
+    return registration
+
+
+def _described_in_ascii(lawful: RuleLike, call: Call) -> Reply:
+    reply: Reply = lawful(call)
+    for one in call.key().registrations.values():
+        _in_ascii(one)
+    return reply
 
 
 def _nothing_named_so(lawful: RuleLike, call: Call) -> Key | None:
@@ -102,6 +136,26 @@ def _service(_: Exchange, identity: Identity, operation: Operation) -> bool:
     return identity.kind == "service" and operation.id != "purgeKey"
 
 
+def _lists_rings(lawful: RuleLike, call: Call) -> Reply:
+    if "Writer" not in call.identity.roles:
+        raise unauthorized()
+    reply: Reply = lawful(call)
+    return reply
+
+
+def _null_in_older_form(lawful: RuleLike, call: Call) -> Any:
+    if call.old_form and call.raw.strip() == b"null":
+        raise bad_body("json: cannot unmarshal null into body of type object")
+    return lawful(call)
+
+
+def _as_text(draft: Draft) -> None:
+    """Refuse in plain text where any media type is accepted."""
+    if draft.refused and draft.call is not None and draft.call.headers.get("accept", "*/*") == "*/*":
+        draft.headers["content-type"] = "text/plain"
+        draft.raw = str(draft.resource.get("errorMsg")).encode()
+
+
 def _in_a_ring(exchange: Exchange, *_: Any) -> bool:
     return bool(exchange.headers.get("x-kms-key-ring"))
 
@@ -117,7 +171,7 @@ async def _of_one_media_type(lawful: RuleLike, exchange: Exchange, call: Call) -
     return reply
 
 
-RIGHT_DEFECTS: Final = defects_of(
+_ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("sorted-by-deletion-lists-destroyed", "A list sorted by deletion dates holds destroyed keys.", gives(search.tests_by_default, lambda *_: [], _sorted_by_deletion)),
     ("alias-null-leads-nowhere", "An alias of a word for nothing or for a truth value leads nowhere.", instead(Call.find_key, _nothing_named_so)),
     ("searched-entries-without-aliases", "Entries of a list that is searched lack the aliases.", gives(search.shown_in_list, _without_aliases, lambda call, _: bool(call.query.get("search")))),
@@ -130,4 +184,16 @@ RIGHT_DEFECTS: Final = defects_of(
     ("service-needs-no-role", "A service needs no role.", unchecked(Exchange.check_role, _service)),
     ("ring-header-makes-member", "Who names a key ring reads without any role.", unchecked(Exchange.check_member, _in_a_ring), unchecked(Exchange.check_role, _reads_in_a_ring)),
     ("several-media-types-unacceptable", "Who accepts several media types is refused.", instead(Exchange.answer, _of_one_media_type)),
+    ("count-of-first-state", "HEAD counts the keys of the first of several states.", instead(search.head_keys, _first_state, lambda call: "," in call.query.get("state", ""))),
+    ("inverted-search-finds-destroyed", "An inverted search finds destroyed keys.", gives(search.tests_by_default, lambda *_: [], _inverted)),
+    ("hyphen-of-the-first-only", "Of several members to sort by only the first one is sorted downwards.", instead(search.in_order, _hyphen_of_the_first)),
+    ("search-folds-as-in-turkish", "A search with a capital I finds no i.", gives(search.found_by, _as_in_turkish, lambda _, asked, __: not asked.inverted)),
+    ("registration-described-in-ascii", "The description of a registration loses letters beyond ASCII.", instead(answered, _described_in_ascii, lambda call: "crn" in call.args)),
+    ("rings-need-writer", "Listing key rings needs the role of a writer.", instead(answered, _lists_rings, of_operation("listKeyRings"))),
+    ("null-body-refused-in-older-form", "The older form of an action refuses null as its body.", instead(Call.json, _null_in_older_form)),
 )  # fmt: skip
+
+RIGHT_DEFECTS: Final = (
+    *defects_of(*_ROWS),
+    Defect("refusal-as-text", "Refusals are plain text where any media type is accepted.", (), _as_text),
+)

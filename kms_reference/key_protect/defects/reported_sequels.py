@@ -180,10 +180,6 @@ def _of_same_size(lawful: RuleLike, call: Call, key: Key, material: Material) ->
     lawful(call, key, material)
 
 
-def _withdrawn(_: Call, key: Key) -> None:
-    key.authorized_by = ""
-
-
 def _authorised_once(call: Call, key: Key) -> None:
     if key.id in _known(call.instance, "withdrawn"):
         raise plain(500, "Internal Server Error: Action could not be performed on key")
@@ -307,7 +303,6 @@ SEQUEL_DEFECTS: Final = (
         ("rewrap-of-newest-refused", "A ciphertext of the newest version is not rewrapped.", gives(actions.opened, _not_of_newest)),
         ("another-pair-at-each-retrieval", "After each retrieval the import token has another pair of keys.", instead(Exchange.prepare, _another_pair)),
         ("rotation-revives-expired-key", "A rotation makes a deactivated key active again.", then(actions.add_version, _revived), skipped(Instance.expire, _is_revived)),
-        ("disabling-withdraws-authorisation", "Disabling a key withdraws the authorisation of its deletion.", then(actions.suspend, _withdrawn)),
         ("deleted-again-by-the-first", "A key that is deleted again says that who has deleted it first has done so.", then(keys.destroy, _deleted_by_first)),
         ("versions-of-purged-key", "The versions of a purged key are listed.", then(keys.forget, _remembers("purged")), instead(Call.find_key, lambda lawful, call: _gone_but_versions(lawful(call), call), of_operation("getKeyVersions"))),
         ("deactivated-key-opens-newest-only", "A deactivated key opens what its newest version has wrapped.", gives(actions.decrypted, _newest_opens)),

@@ -16,10 +16,18 @@ from kms_reference.hpcs_tke.defects.reported_ceremonies import CEREMONY_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_hsm import HSM_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_quorum import QUORUM_DEFECTS
+from kms_reference.hpcs_tke.defects.reported_shortcuts import SHORTCUT_DEFECTS
 
 ONLY_IN_CASES = {
     defect.name
-    for defect in (*REPORTED_DEFECTS, *HSM_DEFECTS, *QUORUM_DEFECTS, *CEREMONY_DEFECTS, *LEFTOVER_DEFECTS)
+    for defect in (
+        *REPORTED_DEFECTS,
+        *HSM_DEFECTS,
+        *QUORUM_DEFECTS,
+        *CEREMONY_DEFECTS,
+        *LEFTOVER_DEFECTS,
+        *SHORTCUT_DEFECTS,
+    )
 }
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 DEFECTS = {name: defect for name, defect in SYSTEM_DEFECTS["hpcs_tke"].items() if name not in ONLY_IN_CASES}

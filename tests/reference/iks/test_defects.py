@@ -10,6 +10,7 @@ from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.iks.defects.reported import REPORTED_DEFECTS
 from kms_reference.iks.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.iks.defects.reported_provisioners import PROVISIONER_DEFECTS
+from kms_reference.iks.defects.reported_shortcuts import SHORTCUT_DEFECTS
 from kms_reference.iks.defects.reported_stores import STORE_DEFECTS
 from kms_reference.iks.defects.reported_tenants import TENANT_DEFECTS
 
@@ -21,6 +22,7 @@ ONLY_IN_CASES = {
         *TENANT_DEFECTS,
         *STORE_DEFECTS,
         *LEFTOVER_DEFECTS,
+        *SHORTCUT_DEFECTS,
     )
 }
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""

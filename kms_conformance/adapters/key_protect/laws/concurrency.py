@@ -242,6 +242,12 @@ def adapter(kms: KeyProtectOperations) -> dict[str, Any]:
     }
 
 
+def two_adapters(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make a KMIP adapter with a client certificate, and another one of the same key."""
+    marks = adapter(kms)
+    return {**marks, "theirs": kms.new_adapter(marks["key"])}
+
+
 MAKERS: Mapping[str, Maker] = {
     "key": Maker(key),
     "wrapped-key": Maker(wrapped),
@@ -265,4 +271,5 @@ MAKERS: Mapping[str, Maker] = {
     "unregistered-key": Maker(unregistered),
     "ring": Maker(ring),
     "adapter": Maker(adapter),
+    "two-adapters": Maker(two_adapters),
 }

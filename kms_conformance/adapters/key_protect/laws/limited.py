@@ -16,7 +16,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _AES_KEYS = (16, 24, 32)
 _BETWEEN_ZEROS = "AABhIGtleSB0aGF0IGhhcyB6ZXJvcyBhcm91bmQAAAA="
 """Material of 32 octets that begins and ends with zeros, in base64."""
-_IMPORTS = 7
+_IMPORTS = 8
 _CLIENTS = 7
 
 
@@ -77,12 +77,13 @@ def ring(kms: KeyProtectOperations) -> Subjects:
 
 
 def wrapped_materials(kms: KeyProtectOperations) -> Subjects:
-    """Pack material of each size, one with zeros around it, and of seven keys, for one import token that was fetched once."""
+    """Pack material of each size, one with zeros around it, and of eight keys, for one import token that was fetched once."""
     token = kms.import_token()
     materials = [*map(kms.key_material, _AES_KEYS), Secret(_BETWEEN_ZEROS)]
     sizes = [kms.wrap_for_import(token, material).members() for material in materials]
     imports = [kms.wrap_for_import(token, kms.key_material()).members() for _ in range(_IMPORTS)]
-    return Subjects(marks=_names(kms) | {"sizes": sizes, "imports": imports})
+    first = {f"first_{name}": value for name, value in imports.pop().items()}
+    return Subjects(marks=_names(kms) | first | {"sizes": sizes, "imports": imports})
 
 
 def key_under_two(kms: KeyProtectOperations) -> Subjects:
@@ -93,8 +94,8 @@ def key_under_two(kms: KeyProtectOperations) -> Subjects:
 
 
 def kmip_key(kms: KeyProtectOperations) -> Subjects:
-    """Make a root key for KMIP adapters."""
-    return Subjects(marks=_names(kms) | {"key": kms.create_root_key().id})
+    """Import a root key for KMIP adapters: how a key was made does not matter."""
+    return Subjects(marks=_names(kms) | {"key": kms.import_root_key().id})
 
 
 def kmip_certificates(kms: KeyProtectOperations) -> Subjects:
@@ -105,16 +106,22 @@ def kmip_certificates(kms: KeyProtectOperations) -> Subjects:
 
 
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
-    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number."""
+    """Return names of our own.
+
+    ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number, ``nothing`` like none.
+    """
     # Derived from run and case, so that a later judgement of the run finds the same names.
     octets = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()
     pair = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[:2])
     correlation = str(UUID(bytes=octets[:16], version=4))
     digits = f"00{int.from_bytes(octets[2:6]):010}"
+    stem = kms.short_name("many")
     return always(kms) | {
-        "stem": kms.short_name("many"),
+        "stem": stem,
         "pair": pair,
         "digits": digits,
+        # A word for nothing is a name like any other; on a shared instance somebody else may have it.
+        "nothing": "null" if kms.alone else f"{stem}-null",
         "correlation": correlation,
     }
 

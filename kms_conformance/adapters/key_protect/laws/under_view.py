@@ -17,7 +17,10 @@ KEY_PATH = re.compile(r"/keys/(?P<key>[0-9a-f-]{36})(?P<rest>/.*)?")
 
 @dataclass(frozen=True, slots=True)
 class CaseRequest:
-    """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out."""
+    """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out.
+
+    ``identity`` names who asks, where it is another one than the case says.
+    """
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class CaseRequest:
     content_type: str | None
     step: str
     headers: Mapping[str, str | None] = field(default_factory=dict)
+    identity: str = ""
 
 
 class UnderView(KeyProtect):
@@ -57,7 +61,7 @@ class UnderView(KeyProtect):
             return super().request(
                 method, path, body, params=params, content_type=content_type, raw=raw, step=step, view=view
             )
-        usual = self.plain
+        usual = self.plain.as_identity(other.identity) if other.identity else self.plain
         if other.headers:
             usual = usual.with_headers(
                 **{name.replace("-", "_"): value for name, value in other.headers.items()}

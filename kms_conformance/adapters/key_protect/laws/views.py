@@ -27,6 +27,10 @@ _ACTION = re.compile(
 )
 _RESTORE = re.compile(r"/keys/(?P<key>[^/]+)/restore")
 _WRAP = re.compile(r"/keys/[^/]+/actions/wrap")
+_BY_READERS = {"wrap", "unwrap", "rewrap"}
+_READ_BY_READERS = re.compile(
+    r"/keys|/key_rings|/keys/registrations|/keys/[^/]+/(metadata|versions|registrations)"
+)
 _AES_LENGTHS = {24, 32, 44}
 """Of base64 texts of 16, 24 and 32 octets."""
 _RING = "x-kms-key-ring"
@@ -151,19 +155,30 @@ class OtherMediaTypes(UnderView):
         if any(name == "content-type" for name, _ in self._view.headers):
             return None
         if request.body is None:
-            return replace(request, headers={"content-type": ACTION if request.method == "POST" else KEY})
-        turn = int(self.case.view_notes.get("turn", "0"))
-        self.case.view_notes["turn"] = str(turn + 1)
+            usual = ACTION if request.method == "POST" else KEY
+            return replace(request, headers={"content-type": usual, "accept": self._accepted(usual)})
+        turn = self._turn("turn")
         match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
         action = "" if match is None else match.groupdict().get("action") or "restore"
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
         types = (None, "application/json", own, "application/json; charset=utf-8")
         chosen = types[turn % len(types)]
         request = replace(request, body=_backwards(request.body))
-        headers = {"accept": (ACTION if action else KEY) if turn % 2 else "application/json"}
+        headers = {"accept": self._accepted(ACTION if action else KEY)}
         if chosen is None:
             return replace(request, headers={**headers, "content-type": None})
         return replace(request, content_type=chosen, headers=headers)
+
+    def _accepted(self, usual: str) -> str:
+        """Return the next of what clients accept: one type, several of different weight, or any (RFC 9110, section 12.5.1)."""
+        accepted = ("*/*", usual, "application/json, text/plain;q=0.5, */*;q=0.1")
+        return accepted[self._turn("accepted") % len(accepted)]
+
+    def _turn(self, what: str) -> int:
+        """Return how often this was asked before in the case."""
+        turn = int(self.case.view_notes.get(what, "0"))
+        self.case.view_notes[what] = str(turn + 1)
+        return turn
 
 
 def _backwards(body: JSON) -> JSON:
@@ -174,22 +189,28 @@ def _backwards(body: JSON) -> JSON:
 
 
 class AsSecondManager(UnderView):
-    """Asks as a second identity of equal role."""
+    """Asks as a second identity of equal role, or as a reader where the target has one and a reader may do the same."""
 
     view = "second-identity"
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Every other request comes from the second identity."""
+        """Every other request comes from another identity."""
         if not self.is_usual_caller:
             return None
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
-        return request if turn % 2 else None
+        if not turn % 2:
+            return None
+        is_for_readers = "reader" in self.case.context.target.identities and _is_for_readers(request)
+        return replace(request, identity="reader" if is_for_readers else "approver")
 
-    @property
-    def plain(self) -> KeyProtect:
-        """The second identity, asking in the usual way."""
-        return KeyProtect(self.case, replace(self._view, identity="approver"))
+
+def _is_for_readers(request: CaseRequest) -> bool:
+    """Tell whether the role of a reader is enough: for lists, metadata and versions, and what wraps and unwraps."""
+    if request.method == "POST":
+        action = request.path.rpartition("/actions/")[2]
+        return (action if "/actions/" in request.path else request.params.get("action")) in _BY_READERS
+    return request.method in {"GET", "HEAD"} and _READ_BY_READERS.fullmatch(request.path) is not None
 
 
 class WithServicePlaintext(UnderView):

@@ -9,7 +9,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import flag, single
 from kms_conformance.adapters.key_protect.model.callers import called
-from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, Optional, Rule
+from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, NoneOf, Optional, Rule
 from kms_conformance.adapters.key_protect.model.paging import listing, page_of
 from kms_conformance.adapters.key_protect.model.prediction import (
     ANY_REFUSAL,
@@ -98,7 +98,8 @@ def _shown(attempt: Attempt, key: Key, one: Registration) -> dict[str, Rule]:
     if one.version:
         facts["keyVersion.id"] = Equal(one.version)
     if isinstance(one.metadata, str) and attempt.caller.service:
-        facts["registrationMetadata"] = Equal(one.metadata)
+        # A record has a token in its place.
+        facts["registrationMetadata"] = NoneOf(frozenset({""}))
     return facts
 
 
@@ -248,7 +249,8 @@ def _versions(rules: Rules, key: Key, registration: Registration, given: _Given)
 
 
 def _fresh(attempt: Attempt, key: Key, given: _Given) -> Registration:
-    version = given.version or (key.newest.id if len(key.versions) == 1 and "#" not in key.newest.id else "")
+    is_known = len(key.versions) == 1 and "#" not in key.newest.id and not key.may_have_rotated(attempt.now)
+    version = given.version or (key.newest.id if is_known else "")
     return Registration(
         crn=attempt.operation.path["resource_crn"],
         owner=attempt.caller.name,

@@ -73,9 +73,12 @@ def delete(attempt: Attempt) -> Outcome:
         for key in attempt.state.keys
     ):
         rules.perhaps("a key that was just moved", refusals((409,)))
-    return attempt.answer(rules, Success(frozenset({204})), _without(attempt.state, ring))
+    return attempt.answer(rules, Success(frozenset({204})), _without(attempt.state, ring, attempt.now))
 
 
-def _without(state: Instance, ring: str) -> Instance:
-    keys = tuple(replace(key, ring=DEFAULT_RING) if key.ring == ring else key for key in state.keys)
+def _without(state: Instance, ring: str, now: float) -> Instance:
+    """Return the state without a ring, whose keys are moved: that may be seen late (2.3)."""
+    keys = tuple(
+        replace(key, ring=DEFAULT_RING, moved=(ring, now)) if key.ring == ring else key for key in state.keys
+    )
     return replace(state, rings=tuple(one for one in state.rings if one.id != ring), keys=keys)

@@ -131,8 +131,9 @@ def _updated(attempt: Attempt, key: Key) -> Near:
         latest = attempt.now
     if key.expires is not None and attempt.now > key.expires - slack:
         latest = attempt.now
-    earliest = key.created if key.rotated is None else key.rotated
-    return Near(earliest - slack, max(latest, key.newest.at if key.versions else latest) + slack)
+    # A rotation is an update, also one by a policy that a list of versions has told of.
+    rotated = max(key.rotated or key.created, key.newest.at if key.versions else key.created)
+    return Near(rotated - slack, max(latest, rotated) + slack)
 
 
 def _expiry(attempt: Attempt, key: Key) -> dict[str, Rule]:

@@ -22,7 +22,7 @@ CRNS = tuple(
     for n in range(3)
 )
 NOBODY = "00000000-0000-4000-8000-000000000000"
-SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-extractable", "colour")
+SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-deletionDate", "colour")
 MOST_KEYS = 7
 _MAKES_KEY = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
 

@@ -24,18 +24,23 @@ from kms_conformance.adapters.key_protect.model.state import (
 
 _ASIDE = 8.0
 """Seconds before or after a moment: more than clocks may be apart, and less than the shortest span."""
-_BEFORE = 0.35
-"""The share of those who ask before it."""
+_BEFORE, _LATER = 0.35, 0.2
+"""Shares of those who ask before it, and of those who ask on a later day, at the hour at which it was too early."""
+_DAYS = (1, 1, 2, 7)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A moment, what is asked about it, and the key that it is about; no key for the import token's."""
+    """A moment, what is asked about it, and the key that it is about; no key for the import token's.
+
+    ``span`` is how long before it the time was too early, where that is less than a day.
+    """
 
     what: str
     at: float
     asks: tuple[str, ...]
     key: str = ""
+    span: float = 0.0
 
 
 def edge_of(random: Random, state: Instance, now: float, focus: str = "") -> tuple[float, str, str] | None:
@@ -49,8 +54,12 @@ def edge_of(random: Random, state: Instance, now: float, focus: str = "") -> tup
         return None
     what = random.choice(sorted({edge.what for edge in edges}))
     edge = random.choice([edge for edge in edges if edge.what == what])
-    early = edge.at - _ASIDE - now
-    seconds = early if early > 0 and random.random() < _BEFORE else edge.at + _ASIDE - now
+    early, chance = edge.at - _ASIDE - now, random.random()
+    if early > 0 and chance < _BEFORE:
+        return early, random.choice(edge.asks), edge.key
+    seconds = edge.at + _ASIDE - now
+    if edge.span and chance > 1 - _LATER:
+        seconds = edge.at - edge.span / 2 + random.choice(_DAYS) * DAY - now
     return seconds, random.choice(edge.asks), edge.key
 
 
@@ -68,16 +77,16 @@ def _of_deleted(key: Key) -> Iterator[Edge]:
         ("kept", KEPT, ("getKeyMetadata", "getKeys", "getKeyCollectionMetadata")),
         ("sync", HOUR, ("syncAssociatedResources",)),
     ):
-        yield Edge(what, key.deleted + span, asks, key.id)
+        yield Edge(what, key.deleted + span, asks, key.id, span if span < DAY else 0.0)
 
 
 def _of_living(key: Key) -> Iterator[Edge]:
     if key.state == SUSPENDED:
-        yield Edge("settled", key.acted + SETTLE, ("enableKey",), key.id)
+        yield Edge("settled", key.acted + SETTLE, ("enableKey",), key.id, SETTLE)
     if key.rotated is not None:
-        yield Edge("hour", key.rotated + HOUR, ("rotateKey",), key.id)
+        yield Edge("hour", key.rotated + HOUR, ("rotateKey",), key.id, HOUR)
     if key.synced > 0:
-        yield Edge("sync", key.synced + HOUR, ("syncAssociatedResources",), key.id)
+        yield Edge("sync", key.synced + HOUR, ("syncAssociatedResources",), key.id, HOUR)
     for one in key.authorised:
         yield Edge(
             "authorised", one.at + AUTHORISED_FOR, ("deleteKey", "deleteKey", "getKeyMetadata"), key.id

@@ -12,7 +12,24 @@ from kms_conformance.adapters.key_protect.walks import Walker, choose, pick
 
 OPENING = ("createKeyRing", "createKey", "createKey", "createKey")
 """What a walk begins with: there is something to act on."""
-_OF_NO_KEY = frozenset({"createKey", "getImportToken"})
+_OF_NO_KEY = frozenset(
+    {
+        "createKey",
+        "getImportToken",
+        "putInstancePolicy",
+        "getInstancePolicy",
+        "getRegistrationsAllKeys",
+        "getKeys",
+        "deleteKeyRing",
+        "createKmipAdapter",
+        "getKmipAdapter",
+        "addKmipClientCertificate",
+        "getKmipClientCertificate",
+        "getKmipClientCertificates",
+        "deleteKmipClientCertificate",
+        "getKmipObjects",
+    }
+)
 """Operations in :data:`FOLLOWS` that make a key, or ask about none."""
 MAKE_OBJECT = "makeObject"
 """The step in which a KMIP client makes an object: no operation of the API does."""
@@ -45,7 +62,9 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("edge", "deleteKey"),
     ),
     "syncAssociatedResources": (("edge",), ()),
+    "getKmipAdapter": (("createKmipAdapter", "getKmipAdapter"), ()),
     "createKmipAdapter": (
+        ("getKmipAdapter",),
         ("addKmipClientCertificate", "getKmipClientCertificates"),
         (MAKE_OBJECT, "getKmipObjects"),
     ),
@@ -54,8 +73,14 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "createRegistration": (
         ("getRegistrations",),
         ("updateRegistration", "getRegistrations"),
-        ("replaceRegistration",),
+        ("replaceRegistration", "updateRegistration", "replaceRegistration", "getRegistrations"),
     ),
+    "updateRegistration": (("getRegistrationsAllKeys",), ("replaceRegistration", "getRegistrations")),
+    "replaceRegistration": (
+        ("getRegistrations",),
+        ("updateRegistration", "replaceRegistration", "getRegistrations"),
+    ),
+    "deleteRegistration": (("getRegistrations",), ("deleteKey", "getKeyMetadata")),
     "putPolicy": (
         ("getPolicy",),
         ("getKeyMetadata",),
@@ -67,7 +92,11 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
     ),
-    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "putInstancePolicy": (
+        ("createKey", "getKeyMetadata"),
+        ("createKey", "putInstancePolicy", "createKey", "getKeyMetadata"),
+        ("getInstancePolicy",),
+    ),
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
 }
 """What is asked after some operations more often than by chance: what they make possible, after what it waits for."""

@@ -158,7 +158,7 @@ def ring_path(choices: Choices) -> dict[str, str]:
 def registration_query(choices: Choices) -> dict[str, str]:
     """Return filters of a list of registrations."""
     query = {**page(choices, 5001), **total(choices)}
-    if choices.chance(0.2):
+    if choices.chance(0.4):
         query["preventKeyDeletion"] = choices.one(("true", "false"))
     if choices.chance(0.2):
         query["urlEncodedResourceCRNQuery"] = choices.one((CRNS[0], f"{CRNS[1][:-3]}*"))
