@@ -54,7 +54,9 @@ def test_a_shard_by_a_worker(
         '[endpoints.target.identities.manager]\napi_key_env = "SECRET_OF_THE_WORKER"\n'
         f'[endpoints.target.iks]\nbase_url = "{reference.base_url}"\naccount = "fresh"\n'
     )
-    cases = [{"id": case.id, "duration_s": 0.15, "waited_s": 0} for case in listed_cases("iks")]
+    names = [case.id for case in listed_cases("iks")]
+    # Nine seconds in all, which are two shards of five.
+    cases = [{"id": name, "duration_s": round(9 / len(names), 3), "waited_s": 0} for name in names]
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier/results.json").write_text(
         json.dumps({"target": {"base_url": reference.base_url}, "cases": cases})

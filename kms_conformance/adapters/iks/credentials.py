@@ -38,8 +38,8 @@ class Credentials(Base):
         prefix = f"{of}_" if of else ""
         if self._fresh:
             number = "2222222" if of else "1111111"
-            # A plus is no blank, a percent sign is one, and capitals stay.
-            credential = Credential(f"{number}_Conformance+1%41@example.test", Secret(secrets.token_hex(32)))
+            # A plus is no blank, and capitals stay.
+            credential = Credential(f"{number}_Conformance+1@example.test", Secret(secrets.token_hex(32)))
         else:
             user, variable = self._table.get(f"{prefix}user"), self._table.get(f"{prefix}key_env")
             key = os.environ.get(str(variable), "").strip() if variable else ""

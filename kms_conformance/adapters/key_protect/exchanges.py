@@ -80,9 +80,10 @@ def _odd(code: str, body: Any) -> str:
         return ""
     if any(one.startswith(_OF_A_MEMBER) for one in reason.messages):
         return ""  # which members it names, and how, the pages show for a few of them
-    if isinstance(text, str) and any(says(text, one, detail=reason.detail) for one in reason.messages):
+    # Whether there is a text at all, the schema of the envelope says.
+    if not isinstance(text, str) or any(says(text, one, detail=reason.detail) for one in reason.messages):
         return ""
-    return f"{code} must say {reason.messages[0]!r}, not {text if isinstance(text, str) else 'nothing'!r}"
+    return f"{code} must say {reason.messages[0]!r}, not {text!r}"
 
 
 def without_stand_ins(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Defects after faults that others reported: lists that are kept, texts that are decoded, and whose things these are.
+"""Defects after faults that others reported: lists that are kept, and whose things these are.
 
 Each is translated to this service where a source fixes what is right.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
 from starlette.responses import JSONResponse, Response
 
 from kms_reference.iks.app import IksService
-from kms_reference.iks.state import LINKED, Effective, ManualCredential, Scope, State
+from kms_reference.iks.state import LINKED, Effective, Scope, State
 from kms_reference.switches import Change, Defect, gives, instead, on_refusal
 
 if TYPE_CHECKING:
@@ -40,10 +39,6 @@ async def _as_listed_before(
     if before is None or before[0] != ids:
         before = known[cluster.id] = (ids, bytes(answer.body))
     return JSONResponse(json.loads(before[1]))
-
-
-def _decoded(lawful: RuleLike, state: State, scope: Scope, credential: ManualCredential) -> None:
-    lawful(state, scope, credential._replace(user=unquote(credential.user)))
 
 
 def _in_any_account(refused: RefusedError, service: IksService, request: Request) -> Cluster:
@@ -88,7 +83,6 @@ def _of_owner(effective: Effective | None, _: State, __: Scope) -> Effective | N
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-worker-list-kept", ("iks-12",), "The list of a cluster's workers is given again while the same ones are there.", instead(IksService.answer, _as_listed_before)),
-    ("iks-percent-decoded", ("iks-02",), "A percent sign in the name of a user is decoded.", instead(State.set_manual, _decoded)),
     ("iks-deletion-from-any-account", ("iks-ownership",), "A cluster is deleted from another account.", on_refusal(IksService.find_cluster, _in_any_account, _is_deletion)),
     ("iks-address-of-manual", ("iks-reset-owner", "iks-sequences"), "While manual credentials are set their user is told as the key owner's address.", instead(IksService.key_owner, _address_of_manual)),
     ("iks-lack-stays-with-key", ("iks-08",), "After a reset the new owner lacks the permissions of the one before.", instead(State.reset_api_key, _lack_stays)),

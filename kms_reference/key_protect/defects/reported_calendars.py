@@ -7,11 +7,10 @@ translated to this API where a source fixes what is right.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import actions, key_input, key_policies, keys
-from kms_reference.key_protect.clock import DAY, stamp
+from kms_reference.key_protect.clock import DAY
 from kms_reference.key_protect.defects.conditions import Memory
 from kms_reference.key_protect.errors import RefusalError
 from kms_reference.key_protect.instance import HOUR, MONTH, Instance
@@ -43,32 +42,10 @@ def _same_time_today(since: float, call: Call, _: Key) -> float:
     return since + (call.now - since) // DAY * DAY
 
 
-def _into_the_year(moment: float) -> float:
-    at = datetime.fromtimestamp(moment, UTC)
-    return moment - datetime(at.year, 1, 1, tzinfo=UTC).timestamp()
-
-
-def _hour_by_day_of_year(lawful: RuleLike, call: Call, key: Key, members: Any) -> None:
-    last = actions.last_rotation(call, key)
-    if last is not None and _into_the_year(call.now) < _into_the_year(last) + HOUR:
-        raise RefusalError("KEY_ROTATION_NOT_PERMITTED")
-    lawful(call, key, members)
-
-
 def _purged_since_expiry(due: float, _: Instance, key: Key) -> float:
     if key.deleted is None or key.expires is None or key.expires >= key.deleted:
         return due
     return key.expires + 90 * DAY
-
-
-def _until_an_hour_from_now(lawful: RuleLike, call: Call, key: Key) -> None:
-    try:
-        lawful(call, key)
-    except RefusalError:
-        until = stamp(call.now + HOUR)
-        raise RefusalError(
-            "REQ_TOO_EARLY_ERR", suffix=f"Sync cannot be performed until at least {until}", newer=True
-        ) from None
 
 
 # -- whom time forgets ---------------------------------------------------------------------------------------------------
@@ -94,12 +71,6 @@ def _few_at_a_time(lawful: RuleLike, instance: Instance, key: Key, now: float) -
     lawful(instance, key, now)
     if key.state != before:
         done[now] = done.get(now, 0) + 1
-
-
-def _no_update(lawful: RuleLike, instance: Instance, key: Key, now: float) -> None:
-    updated = key.updated
-    lawful(instance, key, now)
-    key.updated = updated
 
 
 # -- what begins or ends a span ------------------------------------------------------------------------------------------
@@ -149,12 +120,9 @@ def _of_rotation(call: Call, *_: Any, **__: Any) -> bool:
 _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("rotation-hour-of-each-day", "A key is not rotated within the hour of its last rotation on any later day.", instead(actions.check_hour, _hour_of_each_day)),
     ("purge-wait-of-each-day", "A key is not purged within four hours of its deletion on any later day.", gives(keys.purgeable_since, _same_time_today)),
-    ("rotation-hour-by-day-of-year", "A key that was rotated at the end of a year is not rotated in the next.", instead(actions.check_hour, _hour_by_day_of_year)),
     ("auto-purge-counts-from-expiry", "A key that had expired when it was deleted goes of itself 90 days after its expiry.", gives(Instance.purge_due, _purged_since_expiry)),
-    ("sync-told-an-hour-from-now", "A sync that is too early is told to wait for an hour from now.", instead(actions.check_sync, _until_an_hour_from_now)),
     ("one-expiry-for-a-second", "Of the keys that expire at the same second one does.", instead(Instance.expire, _one_timer_for_a_moment, lambda _, key, __: key.expires is not None)),
     ("eight-expire-at-a-time", "Of many keys that expire at one time eight do, and the others a day later.", instead(Instance.expire, _few_at_a_time)),
-    ("policy-rotation-is-no-update", "A rotation by policy leaves the date of the last update.", instead(Instance.rotate_by_policy, _no_update)),
     ("disabling-withdraws-authorisation", "Disabling a key withdraws the authorisation of its deletion.", then(actions.suspend, _unauthorised)),
     ("bad-material-starts-hour", "A rotation that is refused for its material starts the hour.", refused_but(key_input.check_root_size, _note_failed, _of_rotation), gives(actions.last_rotation, _since_failure)),
     ("refused-policy-restarts-interval", "A rotation policy that is refused for its interval starts the interval of the one before anew.", refused_but(key_policies.check_interval, _note_refused), gives(Instance.rotation_due, _since_refusal)),

@@ -49,11 +49,16 @@ _USUAL: Final = (
 )
 _OTHER: Final = {
     "sequences": (
+        "rotation-hour-of-each-day",
+        "purge-wait-of-each-day",
+        "auto-purge-counts-from-expiry",
         "adapter-of-imported-key-refused",
         "searched-entries-without-aliases",
         "service-needs-no-role",
     ),
     "": (
+        "disabling-withdraws-authorisation",
+        "inheritance-cached",
         "adapters-counted-with-deleted",
         "alias-stored-in-lower-case",
         "all-states-false-is-true",
@@ -120,6 +125,10 @@ _OTHER: Final = {
         "unwrap-during-rotation-fails",
     ),
     "effects": (
+        "bad-material-starts-hour",
+        "opened-before-opens-on",
+        "token-cached-for-caller",
+        "policy-of-before-left-out",
         "adapted-key-not-disabled",
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
@@ -204,6 +213,8 @@ _OTHER: Final = {
         "vendor-type-unacceptable",
     ),
     "quantity": (
+        "ring-deletion-takes-eight-home",
+        "adapters-page-of-20",
         "adapter-of-imported-key-refused",
         "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",

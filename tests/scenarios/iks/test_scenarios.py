@@ -152,6 +152,7 @@ def test_shared_account_is_left_as_it_was(reference: Server, account: str, tmp_p
     other = {case.id: case.message for case in run.cases if case.verdict is not Verdict.PASSED}
     assert set(other) == {
         "iks.credentials.one_account",
+        "iks.credentials.one_user_in_two_places[account]",
         "iks.ownership.cluster_of_another_account",
         "iks.invalid_key.reset_does_not_heal[same-user]",
         "iks.invalid_key.older_workers_are_healed_too[reload]",

@@ -133,7 +133,15 @@ def _updated(attempt: Attempt, key: Key) -> Near:
         latest = attempt.now
     # A rotation is an update, also one by a policy that a list of versions has told of.
     rotated = max(key.rotated or key.created, key.newest.at if key.versions else key.created)
+    if key.must_have_rotated(attempt.now, slack):
+        rotated = _since(key)
     return Near(rotated - slack, max(latest, rotated) + slack)
+
+
+def _since(key: Key) -> float:
+    """Return the earliest moment of a rotation by policy that must have come."""
+    months = key.rotation.interval if key.rotation is not None else 1
+    return key.newest.at + (months if isinstance(months, int) else 1) * MONTH - 2 * DAY
 
 
 def _expiry(attempt: Attempt, key: Key) -> dict[str, Rule]:
@@ -164,7 +172,7 @@ def _version(attempt: Attempt, key: Key) -> dict[str, Rule]:
         return {}
     facts["keyVersion.id"] = newest
     if key.must_have_rotated(attempt.now, attempt.timing.slack):
-        facts["lastRotateDate"] = Near(key.newest.at + MONTH - 2 * DAY, attempt.now + attempt.timing.slack)
+        facts["lastRotateDate"] = Near(_since(key), attempt.now + attempt.timing.slack)
         return facts
     facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else near(attempt, key.newest.at)
     facts["keyVersion.creationDate"] = Optional(near(attempt, key.newest.at))

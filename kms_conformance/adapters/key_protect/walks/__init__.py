@@ -199,9 +199,10 @@ _BUILDERS: Mapping[str, Callable[[Choices], Operation | None]] = {
 
 WEIGHTS: Mapping[str, int] = {
     **dict.fromkeys(_BUILDERS, 2),
-    "createKey": 8, "getKeyMetadata": 8, "wrapKey": 6, "unwrapKey": 6, "rewrapKey": 4, "rotateKey": 6, "disableKey": 4,
-    "enableKey": 5, "deleteKey": 4, "restoreKey": 6, "purgeKey": 4, "getKeys": 6, "getKeyVersions": 5, "putPolicy": 3,
-    "createKeyAlias": 3, "createRegistration": 3, "actionOnKey": 5, "createKmipAdapter": 3, "setKeyForDeletion": 3,
+    "createKey": 8, "getKeyMetadata": 6, "wrapKey": 6, "unwrapKey": 5, "rewrapKey": 4, "rotateKey": 6, "disableKey": 5,
+    "enableKey": 4, "deleteKey": 5, "restoreKey": 5, "purgeKey": 3, "getKeys": 4, "getKeyVersions": 4, "putPolicy": 5,
+    "createKeyWithPoliciesOverrides": 4, "listKeyRings": 1, "getKmipAdapters": 1,
+    "createKeyAlias": 3, "createRegistration": 3, "actionOnKey": 5, "createKmipAdapter": 3, "setKeyForDeletion": 4,
     "eventAcknowledge": 1, "getAllowedIPPort": 1, "getImportToken": 3, "putInstancePolicy": 2,
 }  # fmt: skip
 """How often each operation is chosen."""

@@ -173,9 +173,11 @@ def page(choices: Choices, beyond: int) -> dict[str, str]:
     """Return limit and offset, sometimes out of bounds."""
     query: dict[str, str] = {}
     if choices.chance(0.3):
-        query["limit"] = choices.one(("1", "2", "3", "3", "0", str(beyond), "x", "-1"))
+        query["limit"] = choices.one(
+            ("1", "2", "2", "3", "3", "4", "0", choices.one((str(beyond), "x", "-1")))
+        )
     if choices.chance(0.3):
-        query["offset"] = choices.one(("0", "1", "2", "100", "-1"))
+        query["offset"] = choices.one(("0", "1", "1", "2", "100", "-1"))
     return query
 
 

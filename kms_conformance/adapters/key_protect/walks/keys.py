@@ -32,16 +32,16 @@ def new_key(choices: Choices) -> dict[str, Any]:
     }
     if choices.chance(0.5):
         resource["description"] = choices.one(("what it is for", "another text", "für Zürich: 鍵"))
-    if choices.chance(0.3):
+    if choices.chance(0.45):
         resource["tags"] = choices.one((["red"], ["red", "a b"]))
-    if choices.chance(0.4):
+    if choices.chance(0.5):
         resource["aliases"] = sorted(choices.random.sample(ALIASES, choices.one((1, 1, 2))))
     if choices.chance(0.2):
         resource["expirationDate"] = date_of(choices.now + choices.one((3600, 7200, 86400 * 10, 60)))
     if choices.chance(0.4):
         long = resource["extractable"] and choices.chance(0.3)
         resource["payload"] = choices.bytes(7500 if long else choices.one((16, 24, 32)))
-    if choices.chance(0.06):
+    if choices.chance(0.04):
         spoil(choices, resource)
     return resource
 
