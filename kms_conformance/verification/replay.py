@@ -90,6 +90,12 @@ class _ReplayedCase(CaseRun):
         assert isinstance(client, ReplayClient)
         return client.as_recorded.get(exchange.id, exchange)
 
+    def wait(self, seconds: float, why: str, *, within: float | None = None) -> None:
+        """Let as much time pass as in the record, where that is the same wait."""
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        super().wait(client.wait_of_record(seconds), why, within=within)
+
     def clock_ahead(self) -> tuple[float, float]:
         """Return how far the clock of an instance must be ahead: as at first, and by the waits where the control protocol moves it."""
         self.now()  # as the record notes it
@@ -286,7 +292,7 @@ def _played(
         run.stopped, departed = error, None
     if departed is not None:
         return departed
-    problems = _left(run, client) or _compared(case, run.result(), client.reckoned)
+    problems = _left(run, client) or _compared(case, run.result())
     if not problems and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
         return Replayed((), f"taken as recorded: {case.missing}", client.refused_by_control)
     return Replayed(problems, unread=client.unread)
@@ -346,7 +352,7 @@ def _ended(case: CaseResult, run: _ReplayedCase, step: str, interrupted: str) ->
     return Replayed((f"its record ends before its request {step!r}",))
 
 
-def _compared(case: CaseResult, anew: CaseResult, reckoned: float) -> tuple[str, ...]:
+def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     problems = []
     for name in ("verdict", "contract", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
@@ -358,7 +364,7 @@ def _compared(case: CaseResult, anew: CaseResult, reckoned: float) -> tuple[str,
     # What stands before the file's name depends on the folder in which the run was started, and the judging.
     if _last(case.nodeid) != _last(anew.nodeid):
         problems.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
-    if abs(case.waited - anew.waited) > reckoned + 0.01:  # it is kept to the millisecond
+    if round(abs(case.waited - anew.waited), 2):  # it is kept to the millisecond
         problems.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(problems)
 

@@ -152,8 +152,6 @@ class ReplayClient(Client):
         self.is_of_law = False
         self.refused_by_control = ""
         self.unread = 0
-        self.reckoned = 0.0
-        """Seconds by which the recorded waits until some moment differ from the case's own."""
         self._unknown: list[Exchange] = []
         self.as_recorded: dict[str, Exchange] = {}
 
@@ -163,7 +161,7 @@ class ReplayClient(Client):
         exchange = self._take(request, case)
         recorded = json.loads(exchange.notes.get(_BEFORE, "[]"))
         self.alignment.demand(
-            _with_plain_forms(self._with_waits_of(recorded, between)),
+            _with_plain_forms(between),
             _with_plain_forms(recorded),
             f"what was done before exchange {exchange.id}",
         )
@@ -172,14 +170,14 @@ class ReplayClient(Client):
             exchange = self._as_anew(exchange)
         return self._reply(exchange, request), exchange
 
-    def _with_waits_of(self, recorded: Any, notes: list[Any]) -> list[Any]:
-        """Return notes with the recorded waits in the place of the same ones; count by how much those are longer or shorter."""
-        if not isinstance(recorded, list) or len(recorded) != len(notes):
-            return notes
-        same = [_same_wait(note, other) for note, other in zip(notes, recorded, strict=True)]
-        pairs = list(zip(notes, recorded, same, strict=True))
-        self.reckoned += sum(abs(note[1] - other[1]) for note, other, is_same in pairs if is_same)
-        return [other if is_same else note for note, other, is_same in pairs]
+    def wait_of_record(self, seconds: float) -> float:
+        """Return the recorded wait in the place of one until the same moment: it was reckoned from what a clock showed."""
+        recorded = json.loads(self.left[0].notes.get(_BEFORE, "[]")) if self.left else []
+        number = len(getattr(self._between, "notes", ()))
+        match recorded[number] if number < len(recorded) else None:
+            case ["wait", int() | float() as noted] if abs(noted - seconds) < _RECKONED:
+                return noted
+        return seconds
 
     def _as_anew(self, exchange: Exchange) -> Exchange:
         """Return an exchange with what the case has made itself: a law looks for it there."""
@@ -448,12 +446,6 @@ def _with_plain_forms(notes: Any) -> Any:
         else note
         for note in notes
     ]
-
-
-def _same_wait(note: Any, recorded: Any) -> bool:
-    """Tell whether two notes are waits until one moment, as far as the clocks that they were reckoned by agree."""
-    both = all(isinstance(one, list) and one[:1] == ["wait"] and len(one) > 1 for one in (note, recorded))
-    return both and abs(note[1] - recorded[1]) < _RECKONED
 
 
 def _is_long(form: str) -> bool:

@@ -97,9 +97,11 @@ class DrawnRequests:
         return self._chosen(name, key)
 
     def _wait(self, seconds: float) -> None:
+        before = self.case.waited
         self.kms.wait(seconds, "time passes between two requests of a sequence")
-        self._moved += seconds
-        self._ahead += seconds
+        # Judged again, a wait is as long as it was, though the moment until which it is may be reckoned otherwise.
+        self._moved += self.case.waited - before
+        self._ahead += self.case.waited - before
 
     def _now(self) -> float:
         """Return the time of the instance, by the last request."""
