@@ -26,6 +26,8 @@ CLIENT = "client"
 """A note of an exchange: the number of its client, from 1, where several ask at the same moment."""
 NOW = "now"
 """What a case has done before a request: it has asked for the time of its instance, and was told this."""
+CLOCK = "clock"
+"""What a case has done before a request: it has asked how far the clock of its instance is ahead, and by how much that may be wrong."""
 READS = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 

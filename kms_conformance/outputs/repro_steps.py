@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.schemas import SCHEMA_FILES, load_schema
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import NOW, Exchange
+from kms_conformance.evidence.exchange import CLOCK, NOW, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.expectation import Member
@@ -316,7 +316,7 @@ class RecordedSequence:
             "before": [
                 [note, self._sources(place, json.dumps(note, ensure_ascii=False))]
                 for note in json.loads(exchange.notes.get("before", "[]"))
-                if note[0] != NOW
+                if note[0] not in {NOW, CLOCK}
             ],
             "promises": promises,
             "open": open_to(self._stated, exchange),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
 from kms_conformance.evidence import steady_clock
-from kms_conformance.evidence.exchange import AFTER, NOW, OUTAGE
+from kms_conformance.evidence.exchange import AFTER, CLOCK, NOW, OUTAGE
 from kms_conformance.judging.every_exchange import (
     OF_FORM,
     after_outage,
@@ -315,7 +315,10 @@ class CaseRun:
         before = steady_clock.now()
         now = self.now().timestamp()
         after = steady_clock.now()
-        return now - (before + after) / 2, (after - before) / 2
+        # Rounded and noted, so that whoever judges again reckons with the same numbers.
+        ahead, unsure = round(now - (before + after) / 2, 3), round((after - before) / 2, 3)
+        self.context.client.note(CLOCK, ahead, unsure)
+        return ahead, unsure
 
     def random_secret(self, size: int) -> Secret:
         """Return ``size`` random bytes in base64, the first and the last of them not ASCII.

@@ -16,7 +16,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.exchange import CLOCK, Exchange
 from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.every_exchange import after_outage
 from kms_conformance.judging.expectation import Expectation
@@ -101,13 +101,12 @@ class _ReplayedCase(CaseRun):
         self.now()  # as the record notes it
         clock = self.context.clock
         assert isinstance(clock, ReplayClock)
-        return clock.begun + (self.waited if self.context.target.control_url else 0.0), self._unsure()
-
-    def _unsure(self) -> float:
-        """Return by how much the reading of the instance's clock may have been wrong, as the case's expectations state it."""
-        stated = (member for left in self.stated.values() for one in left for member in one.members)
-        measured = [member.value.get("unsure", 0.0) for member in stated if member.check == ONE_ORDER]
-        return max((unsure for unsure in measured if 0.0 <= unsure < SKEWED), default=0.0)
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        moved = self.waited if self.context.target.control_url else 0.0
+        ahead, unsure = client.clock_of_record(clock.begun + moved)
+        client.note(CLOCK, ahead, unsure)
+        return ahead, unsure
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""

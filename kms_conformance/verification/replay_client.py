@@ -170,11 +170,26 @@ class ReplayClient(Client):
             exchange = self._as_anew(exchange)
         return self._reply(exchange, request), exchange
 
+    def clock_of_record(self, ahead: float) -> tuple[float, float]:
+        """Return how far the instance's clock was ahead, and by how much that may be wrong, as recorded where it is possible."""
+        match self._recorded_note():
+            case ["clock", int() | float() as noted, int() | float() as unsure] if (
+                abs(noted - ahead) < SKEWED and 0 <= unsure < SKEWED
+            ):
+                return noted, unsure
+        return ahead, 0.0
+
+    def _recorded_note(self) -> Any:
+        """Return what was done at this place between two requests, as the record has it, ``None`` where nothing was."""
+        # What was done before several clients ask is noted with the first of them.
+        client = getattr(self._between, "client", "") or ("1" if self.is_at_once else "")
+        recorded = json.loads(self._next(client)[1].notes.get(_BEFORE, "[]")) if self.left else []
+        number = len(getattr(self._between, "notes", ()))
+        return recorded[number] if isinstance(recorded, list) and number < len(recorded) else None
+
     def wait_of_record(self, seconds: float) -> float:
         """Return the recorded wait in the place of one until the same moment: it was reckoned from what a clock showed."""
-        recorded = json.loads(self.left[0].notes.get(_BEFORE, "[]")) if self.left else []
-        number = len(getattr(self._between, "notes", ()))
-        match recorded[number] if number < len(recorded) else None:
+        match self._recorded_note():
             case ["wait", int() | float() as noted] if abs(noted - seconds) < _RECKONED:
                 return noted
         return seconds
@@ -259,14 +274,10 @@ class ReplayClient(Client):
 
     def _recorded_now(self) -> datetime | None:
         """Return the time that the case was told after what it has done since the last request, as the record has it."""
-        # What was done before several clients ask is noted with the first of them.
-        client = getattr(self._between, "client", "") or ("1" if self.is_at_once else "")
-        recorded = json.loads(self._next(client)[1].notes.get(_BEFORE, "[]")) if self.left else []
-        number = len(getattr(self._between, "notes", ()))
         try:
-            what, told = recorded[number]
+            what, told = self._recorded_note()
             return datetime.fromisoformat(told).astimezone(UTC) if what == NOW else None
-        except (IndexError, ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError):
             return None
 
     def know_answers(self) -> None:

@@ -62,7 +62,7 @@ class DrawnRequests:
         """What the model sees of a secret -> the secret."""
         self._ciphertexts: dict[str, Ciphertext] = {}
         self._ahead = self._unsure = 0.0
-        self._begun, self._moved, self._first = self.case.now().timestamp(), 0.0, 0.0
+        self._begun = self.case.now().timestamp()
 
     def send(self, length: int) -> Iterator[TimedExchange]:
         """Send the requests of so many steps, and yield each with its answer; end after one that the model forbids."""
@@ -100,14 +100,12 @@ class DrawnRequests:
         before = self.case.waited
         self.kms.wait(seconds, "time passes between two requests of a sequence")
         # Judged again, a wait is as long as it was, though the moment until which it is may be reckoned otherwise.
-        self._moved += self.case.waited - before
         self._ahead += self.case.waited - before
 
     def _now(self) -> float:
-        """Return the time of the instance, by the last request."""
-        last = self.case.evidence(self.case.exchanges[-1]).started if self.case.exchanges else 0.0
-        self._first = self._first or last
-        return self._begun + self._moved + last - self._first
+        """Return the time of the instance at the last request."""
+        exchanges = self.case.exchanges
+        return self.case.evidence(exchanges[-1]).started + self._ahead if exchanges else self._begun
 
     def _chosen(self, name: str, focus: str = "") -> tuple[Operation, ...]:
         """Return a request of an operation, or of another one where the state has nothing for it, or none."""
