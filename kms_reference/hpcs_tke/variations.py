@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from kms_reference.hpcs_tke import ber, codes
 from kms_reference.hpcs_tke.administrators import read_signers
 from kms_reference.hpcs_tke.app import TkeService
-from kms_reference.hpcs_tke.codes import Pair, Refusal
+from kms_reference.hpcs_tke.codes import Pair
 from kms_reference.hpcs_tke.domain import Domain
 from kms_reference.hpcs_tke.messages import COUNTER_LENGTH
 from kms_reference.hpcs_tke.permissions import ONE_SIGN, WK_IMPORT
@@ -163,14 +163,6 @@ def _near_the_end(lawful: RuleLike, unit: CryptoUnit, request: AdminRequest) -> 
     return lawful(unit, request)
 
 
-def _full(registers: MasterKeyRegisters) -> bool:
-    return registers.new is not None
-
-
-def _not_over(_: RuleLike, __: MasterKeyRegisters, ___: bytes) -> bytes:
-    raise Refusal(codes.REGISTERS_FULL)
-
-
 def _signatures_first(lawful: RuleLike, domain: Domain, block: AdminBlock, signers: bytes) -> Any:
     for place, signer in enumerate(read_signers(signers)):
         domain.verified(signer, block.signed, place)
@@ -203,7 +195,6 @@ _ROWS: Final = (
     _Row("tke-instance-after-zeroizing", "Zeroizing gives a domain another instance number.", (then(Domain.forget_administrators, _next_instance),)),
     _Row("tke-older-permissions", "Units have the permissions of older firmware at first.", (instead(CryptoUnit.output, _older_at_first), gives(Domain.attributes_after_zeroize, lambda new, _: new._replace(permissions=_OLDER)))),
     _Row("tke-random-is-committed", "A random key in the new register needs no commitment.", (instead(Domain.run, _committed, lambda _, block, __: block.command == _RANDOM),)),
-    _Row("tke-full-register-refuses", "A new key is not loaded over another one.", (instead(MasterKeyRegisters.load, _not_over, lambda registers, _: _full(registers)),)),
     _Row("tke-whole-patterns", "Verification patterns have 32 octets that are not zero.", (gives(MasterKeyRegisters.pattern, lambda _, __, key: hashlib.sha256(b"\x01" + key).digest()),)),
     _Row("tke-counter-wraps", "Transaction counters begin shortly before their highest value.", (instead(CryptoUnit.output, _near_the_end),)),
     _Row("tke-signatures-first", "Signatures are verified before anything else is looked at.", (instead(Domain.run, _signatures_first),)),

@@ -2,7 +2,7 @@
 
 `python tests/proof/matrix.py` runs it all in two processes, writes `docs/kill-matrix.json` and `docs/kill-matrix.md`,
 says which rules are broken and ends with 1 if any is. `--only PATTERN` runs and prints some rows and writes nothing.
-A pair of a defect and a case that did not find it in the stored matrix is run one time of three; `--full` runs them all.
+Of the pairs in which the stored matrix has found nothing, a quarter is run, always the same; `--full` runs them all.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _AGAIN = 4
 """How often a row is run again that differs from the stored one: some cells are there three times of four."""
 _LAW_PARTS = 4
 """A variation is run with one case of a law in so many: all with all would take four minutes more."""
-_REST_PARTS = 3
-"""A defect is run with one of so many of the cases that are known not to find it."""
+_REST_PARTS = 4
+"""A defect or a variation is run with one of so many of the cases that are known not to notice it."""
 Task = tuple[str, Kind, str, tuple[str, ...], int]
 """Contract, kind and name of a row, the cases that it is run with, and how many it can reach."""
 Document = dict[str, Any]
@@ -60,9 +60,9 @@ def tasks(
 
     A defect that a law is made for is run with the cases of that law, all else with the cases of documented sequences; a
     variation besides with a part of the cases of every law, another part for each. Of these the cases are run that the defect
-    or the variation can reach (``reach.py``), with ``everywhere`` also those that it cannot. Where the ``stored`` matrix has
-    a defect, of the cases that did not find it then a third is run (``--full``: all). What only a nightly run is sure
-    to find is run with the cases that find it, as such a run tries them.
+    or the variation can reach (``reach.py``), with ``everywhere`` also those that it cannot. Of the pairs in which the
+    ``stored`` matrix has found nothing, a quarter is run (``--full``: all). What only a nightly run is sure to find is run
+    with the cases that find it, as such a run tries them.
     """
     before = _Before(stored)
     rows: dict[str, list[tuple[Kind, str]]] = {
@@ -92,7 +92,7 @@ def tasks(
             else:
                 belonging = [case for case in every if _belongs(case, kind, name)]
                 reached = tuple(case for case in belonging if case in reach.get(name, every))
-                left_out = {case for case in reached if kind == "defect" and not before.asks(name, case)}
+                left_out = {case for case in reached if not before.asks(name, case)}
                 cases = tuple(case for case in (belonging if everywhere else reached) if case not in left_out)
             all_tasks.append((contract, kind, name, cases, len(reached)))
     return all_tasks
@@ -102,21 +102,24 @@ class _Before:
     """What the stored matrix says about defects and cases."""
 
     def __init__(self, stored: Document | None) -> None:
-        stored = stored or {"cases": [], "defects": []}
+        stored = stored or {"cases": [], "defects": [], "variations": []}
         self._cases = {case["id"] for case in stored["cases"]}
-        self._finders = {
-            row["name"]: {*row["found_by"], *row["warned"], *row["inconclusive"]} for row in stored["defects"]
+        self._noticed = {
+            row["name"]: {*row["found_by"], *row["warned"], *row["inconclusive"], *row["errors"]}
+            for row in (*stored["defects"], *stored["variations"])
         }
+        self._unseen = {row["name"] for row in stored["defects"] if not self._noticed[row["name"]]}
 
     def asks(self, name: str, case: str) -> bool:
-        """Tell whether a defect is to be run with a case that it reaches.
+        """Tell whether a defect or a variation is to be run with a case that it reaches.
 
-        It is where either is new, where the case noticed the defect, and for a third of all other pairs, which is always the same.
+        It is where either is new or no case has found the defect, where the case noticed it, and for a quarter of all other pairs,
+        which is always the same.
         """
-        finders = self._finders.get(name)
         return (
-            not finders
-            or case in finders
+            name not in self._noticed
+            or name in self._unseen
+            or case in self._noticed[name]
             or case not in self._cases
             or _is_part(f"{name} {case}", 0, _REST_PARTS)
         )

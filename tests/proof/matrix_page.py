@@ -21,7 +21,7 @@ def render(matrix: Mapping[str, Any]) -> str:
         "",
         "Written by `make matrix`; do not edit. Each defect of the reference endpoints is switched on alone and judged by",
         "the cases of its contract; a case finds a defect when it fails. A new defect or case is run with all that it can",
-        "meet; of the pairs that found nothing then, a third is run again. `kill-matrix.json` has who finds what.",
+        "meet; of the pairs that are known to find nothing, a quarter is run again. `kill-matrix.json` has who finds what.",
         "",
         "| contract | cases | defects | found | variations | alarms |",
         "|---|---:|---:|---:|---:|---:|",

@@ -157,21 +157,26 @@ def test_section_by_topic_counts() -> None:
 
 
 def test_what_is_new_is_run_with_everything() -> None:
-    """A new defect meets each case, a new case each defect, a finder what it found; a third of all else is run again."""
-    known = [f"one.{number}" for number in range(300)]
+    """A new defect meets each case, a new case each defect, a finder what it found; a quarter of all else is run again."""
+    known = [f"one.{number}" for number in range(400)]
     before = _Before(
         matrix(
             cases=[{"id": case} for case in known],
-            defects=[row(found_by=known[:2], warned=known[2:3], inconclusive=known[3:4])],
+            defects=[
+                row(found_by=known[:2], warned=known[2:3], inconclusive=known[3:4]),
+                row(name="unseen", found_by=[]),
+            ],
+            variations=[row(name="v", found_by=[])],
         )
     )
     assert all(before.asks("d", case) for case in known[:4])
     assert before.asks("d", "one.new")
-    assert all(before.asks("new", case) for case in known)
+    assert all(before.asks("new", case) and before.asks("unseen", case) for case in known)
     assert all(_Before(None).asks("d", case) for case in known)
-    again = [case for case in known[4:] if before.asks("d", case)]
-    assert len(known) / 4 < len(again) < len(known) / 2
-    assert again == [case for case in known[4:] if before.asks("d", case)]
+    for name in ("d", "v"):
+        again = [case for case in known[4:] if before.asks(name, case)]
+        assert len(known) / 5 < len(again) < len(known) / 3
+        assert again == [case for case in known[4:] if before.asks(name, case)]
 
 
 def test_differences_are_told() -> None:

@@ -54,7 +54,6 @@ _OTHER: Final = {
         "auto-purge-counts-from-expiry",
         "adapter-of-imported-key-refused",
         "searched-entries-without-aliases",
-        "service-needs-no-role",
     ),
     "": (
         "disabling-withdraws-authorisation",

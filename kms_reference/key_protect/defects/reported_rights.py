@@ -132,10 +132,6 @@ def _unnamed_for_readers(lawful: RuleLike, call: Call) -> Key | None:
     return key
 
 
-def _service(_: Exchange, identity: Identity, operation: Operation) -> bool:
-    return identity.kind == "service" and operation.id != "purgeKey"
-
-
 def _lists_rings(lawful: RuleLike, call: Call) -> Reply:
     if "Writer" not in call.identity.roles:
         raise unauthorized()
@@ -181,7 +177,6 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("caller-of-the-connection", "Who asks first over a connection is who asks over it from then on.", instead(Exchange.check_role, _role_of_first), instead(Exchange.answer, _as_first)),
     ("older-form-needs-writer", "The older form of an action needs the role of a writer.", instead(answered, _older_form_for_writers)),
     ("alias-unknown-to-readers", "A reader does not find a key by its alias.", instead(Call.find_key, _unnamed_for_readers)),
-    ("service-needs-no-role", "A service needs no role.", unchecked(Exchange.check_role, _service)),
     ("ring-header-makes-member", "Who names a key ring reads without any role.", unchecked(Exchange.check_member, _in_a_ring), unchecked(Exchange.check_role, _reads_in_a_ring)),
     ("several-media-types-unacceptable", "Who accepts several media types is refused.", instead(Exchange.answer, _of_one_media_type)),
     ("count-of-first-state", "HEAD counts the keys of the first of several states.", instead(search.head_keys, _first_state, lambda call: "," in call.query.get("state", ""))),
