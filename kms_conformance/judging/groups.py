@@ -42,7 +42,7 @@ class FindingGroup:
     """Findings of one cause.
 
     ``expected`` and ``got`` have a word such as ``<id>`` in the place of what differs; ``rows`` and ``cases`` are ids, in
-    the order of the run, but the first is the case of fewest requests: it is the easiest to look at and to run again.
+    the order of the run, but the first is the case of fewest requests, and of these of fewest rows: it is the easiest to look at and to run again.
     ``findings`` counts. ``case``, ``exchange``, ``step`` and ``curl`` are those of its finding; ``exchange`` is ``""`` where
     a case failed without evidence.
     """
@@ -61,7 +61,7 @@ class FindingGroup:
 
     @property
     def case(self) -> str:
-        """The case of fewest requests."""
+        """The case of fewest requests, and of these of fewest rows."""
         return self.cases[0]
 
 
@@ -146,7 +146,8 @@ def _group(
     cause: tuple[str, str, str, str], severity: Verdict, members: Sequence[tuple[CaseResult, Finding]]
 ) -> FindingGroup:
     contract, section, expected, got = cause
-    members = sorted(members, key=lambda member: len(member[0].exchanges))
+    # A case and the same one under a view send as many requests; the latter has the view's row besides.
+    members = sorted(members, key=lambda member: (len(member[0].exchanges), len(member[0].requirements)))
     first = members[0][1]
     return FindingGroup(
         contract=contract,

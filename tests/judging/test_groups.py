@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kms_conformance.contract.severity import Row, Verdict
@@ -45,6 +47,16 @@ def test_rows_of_a_section_share_a_cause() -> None:
         3,
     )
     assert (group.case, group.exchange) == ("a", "x1")
+
+
+def test_the_plain_case_comes_before_its_view() -> None:
+    """Of cases with as many requests the one of fewer rows comes first: under a view a case has the view's row besides."""
+    plain = case("rotate_twice", finding("first", exchange="x2"))
+    viewed = replace(
+        case("alias-rotate_twice", finding("first", exchange="x1")), requirements=("first", "second")
+    )
+    (group,) = group_findings([viewed, plain], ROWS, Verdict.FAILED)
+    assert (group.case, group.exchange) == ("rotate_twice", "x2")
 
 
 def test_another_section_contract_or_answer_is_another_cause() -> None:
