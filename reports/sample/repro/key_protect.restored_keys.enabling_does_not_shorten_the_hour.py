@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.restored_keys.enabling_does_not_shorten_the_hour of run 596652ab.
+# Case key_protect.restored_keys.enabling_does_not_shorten_the_hour of run 4045b001.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from functools import partial
 from http import HTTPStatus
@@ -80,6 +81,22 @@ def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
         yield pick(entry, rest) if rest else entry
 
 
+def is_same(value: object, wanted: object) -> bool:
+    """Tell whether a value is the wanted one: numbers by what they are worth, as 2.0 is 2 in JSON; true is no number."""
+    if isinstance(value, bool) or isinstance(wanted, bool) or not isinstance(value, int | float):
+        return type(value) is type(wanted) and value == wanted
+    return isinstance(wanted, int | float) and value == wanted
+
+
+def texts_in(document: JSON) -> Iterator[str]:
+    """Yield every text of a document, wherever it stands."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, list | dict):
+        for value in document if isinstance(document, list) else document.values():
+            yield from texts_in(value)
+
+
 def tampered(ciphertext: str, place: str) -> str:
     """Return the ciphertext with one bit changed at a place of its innermost bytes, still well-formed base64.
 
@@ -91,10 +108,16 @@ def tampered(ciphertext: str, place: str) -> str:
     at = outer.find(begin)
     first = at + len(begin)
     # The authentication tag stands at the end.
-    changed = len(outer) // 2 if at < 0 else outer.index(b'"', first) - 8 if place == "end" else first + 8
+    changed = len(outer) // 2 if at < 0 else _last(outer, first) if place == "end" else first + 8
     # A base64 letter becomes another letter, so that the outer format can still be parsed.
     outer[changed] = ord("B") if outer[changed] != ord("B") else ord("C")
     return base64.b64encode(bytes(outer)).decode()
+
+
+def _last(outer: bytes | bytearray, first: int) -> int:
+    """Return where the last letter but one of a base64 text stands: the next one may hold bits that say nothing."""
+    end = outer.index(b'"', first)
+    return len(bytes(outer[:end]).rstrip(b"=")) - 2
 
 
 def cut(ciphertext: str) -> str:
@@ -392,7 +415,7 @@ def rule_complaint(rule: dict[str, Any], method: str, answer: Answer, schemas: d
         ),
         "redirect": lambda: (FIRST_REDIRECT <= status < FIRST_ERROR, False),
         "media-type": lambda: (_is_of(headers.get("content-type", ""), rule.get("known", ())), True),
-        "total": lambda: (pick(body, rule["total"]), _number(pick(body, rule["entries"]))),
+        "total": lambda: _total(pick(body, rule["total"]), pick(body, rule["entries"])),
         "reason-status": lambda: (pick(body, rule["status"]), status),
         "code": lambda: ([pick(body, rule["code"]), status] == rule["recorded"], False),
         "new-style-code": lambda: (_named_code(named), pick(body, rule["code"])),
@@ -410,8 +433,9 @@ def _is_of(media: str, known: list[str]) -> bool:
     return any(plain.endswith(name) if name.startswith("+") else plain == name for name in known)
 
 
-def _number(entries: Any) -> int:
-    return len(entries) if isinstance(entries, list) else 0
+def _total(told: Any, entries: Any) -> tuple[Any, Any]:
+    """Return a total and how many entries there are; the same where one of both is not told."""
+    return (told, len(entries)) if told is not MISSING and isinstance(entries, list) else (0, 0)
 
 
 def _named_code(text: str) -> str:
@@ -532,7 +556,20 @@ def _is_type(value: Any, wanted: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(value: Any) -> str:
+    """Return a document as a text that is the same for the same documents: 2.0 is 2."""
+
+    def plain(inner: Any) -> Any:
+        if isinstance(inner, dict):
+            return {name: plain(one) for name, one in inner.items()}
+        if isinstance(inner, list):
+            return [plain(one) for one in inner]
+        return int(inner) if isinstance(inner, float) and inner.is_integer() else inner
+
+    return json.dumps(plain(value), sort_keys=True)
 
 
 SIMPLE: dict[str, Any] = {
@@ -548,8 +585,7 @@ SIMPLE: dict[str, Any] = {
     "minItems": lambda value, wanted: not isinstance(value, list) or len(value) >= wanted,
     "maxItems": lambda value, wanted: not isinstance(value, list) or len(value) <= wanted,
     "uniqueItems": lambda value, wanted: (
-        not (wanted and isinstance(value, list))
-        or len({json.dumps(one, sort_keys=True) for one in value}) == len(value)
+        not (wanted and isinstance(value, list)) or len({_canonical(one) for one in value}) == len(value)
     ),
     "minProperties": lambda value, wanted: not isinstance(value, dict) or len(value) >= wanted,
     "maxProperties": lambda value, wanted: not isinstance(value, dict) or len(value) <= wanted,
@@ -770,17 +806,25 @@ def oaep(message: bytes, public_key: bytes) -> bytes:
 
 def rsa_numbers(public_key: bytes) -> tuple[int, int]:
     """Return modulus and exponent of a public key: SubjectPublicKeyInfo or PKCS#1, in PEM or DER."""
-    der = public_key
-    if public_key.lstrip().startswith(b"-----"):
-        lines = [line for line in public_key.splitlines() if line and not line.startswith(b"-")]
-        der = base64.b64decode(b"".join(lines))
-    parts = _elements(_elements(der)[0][1])
-    if [kind for kind, _ in parts] == [_SEQUENCE, _BITS]:
+    parts = _elements(_elements(_der(public_key))[0][1])
+    if _names_its_kind(parts):
         parts = _elements(_elements(parts[1][1][1:])[0][1])
     if [kind for kind, _ in parts] != [_INTEGER, _INTEGER]:
         raise ValueError("the import token's key is not an RSA key")
     modulus, exponent = (int.from_bytes(value, "big") for _, value in parts)
     return modulus, exponent
+
+
+def _der(public_key: bytes) -> bytes:
+    if not public_key.lstrip().startswith(b"-----"):
+        return public_key
+    lines = [line for line in public_key.splitlines() if line and not line.startswith(b"-")]
+    return base64.b64decode(b"".join(lines))
+
+
+def _names_its_kind(parts: list[tuple[int, bytes]]) -> bool:
+    """Tell whether the parts of a public key are those of a SubjectPublicKeyInfo."""
+    return [kind for kind, _ in parts] == [_SEQUENCE, _BITS]
 
 
 def is_as_told(text: str, words: str) -> bool:
@@ -789,10 +833,12 @@ def is_as_told(text: str, words: str) -> bool:
 
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
-    """Tell whether a text is base64 of a public key of as many bits as words say."""
+    """Tell whether a text is base64 of a public key of as many bits as words say, in the form that they name."""
     bits = bits_of_key(words)
     try:
-        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
+        key = base64.b64decode(text)
+        is_of_form = bits is not None and _names_its_kind(_elements(_elements(_der(key))[0][1]))
+        return is_of_form and rsa_numbers(key)[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1011,217 +1057,40 @@ def read(status: int, headers: Any, content: bytes) -> Answer:
     return status, {name.lower(): value for name, value in headers.items()}, body, text + str(headers)
 
 
-HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
+AS_RECORDED = 2
+"""Tries with the moments of the record, before others are tried."""
+APART = (0.010, 0.0, 0.001, 0.004, 0.002, 0.0005)
+"""Seconds between the first of several requests and the others: what is under way for 50 ms is met, and a window of 1 ms."""
+
+
+def moments(recorded: Sequence[float], number: int) -> list[float]:
+    """Return how many seconds after the first request each one is sent in a try: as in the record, then each of them first in turn."""
+    if number < AS_RECORDED or len(recorded) < 2:  # noqa: PLR2004 - one has nobody beside it
+        return list(recorded)
+    first = (number - AS_RECORDED) % len(recorded)
+    apart = APART[(number - AS_RECORDED) // len(recorded) % len(APART)]
+    # As near to each other as in the record, but for the one that comes first.
+    others = min(at for place, at in enumerate(recorded) if place != first)
+    return [0.0 if place == first else apart + at - others for place, at in enumerate(recorded)]
+
+
+MOST_AT_ONCE = 5
+UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+VARIABLE = re.compile(
+    r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+)
 FIRST_YEAR, REACH = 2020, 200
 
 
-class HeldEarlierError(Exception):
-    """What is promised held when it was asked first: in the record it did not, and was asked again."""
+class ValuesOfRun:
+    """Values that differ from run to run: generated, or taken from the answers."""
 
-
-class Reproduction:
-    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
-
-    def __init__(self, case: dict[str, Any]) -> None:
-        self.case = case
-        self.base = os.environ.get("KMS_BASE_URL", case["base_url"]).rstrip("/")
-        self.control = os.environ.get("KMS_CONTROL_URL", "").rstrip("/")
-        self.answers: dict[int, Any] = {}
-        self.seen: dict[int, Timed] = {}
-        self.values: dict[str, str] = {}
-        self.credentials = Credentials(case["grant"])
-        self.later = timedelta(0)
-        self.speaker: Any = None
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget every value of this run; the instance stays."""
-        self.answers, self.seen, self.values = {}, {}, {}
-        self.case["new_run"] = secrets.token_hex(4)
-        packed = self.case.get("speaker")
-        self.speaker = packed and brought(packed)(self.case["new_run"], is_fresh=not self.case["kept"])
-        instance = os.environ.get("KMS_INSTANCE", "")
-        if instance and self.case["instance"]:
-            self.values[self.case["instance"]] = instance
-
-    def run(self) -> int:
-        """Send every request, some more than once where it is a matter of moments, and return the exit code."""
-        broken = self.once()
-        for _ in range(self.case.get("tries", 1) - 1):
-            if not broken:
-                self.begin()
-                broken = self.once()
-        print("the promise is broken" if broken else "the promise holds")
-        return BROKEN if broken else HOLDS
-
-    def once(self) -> list[str]:
-        """Send every request and return the promises that were broken."""
-        broken: list[str] = []
-        try:
-            for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
-                broken += self.perform(list(group))
-        except HeldEarlierError:
-            print("  as promised, so that it need not be asked again")
-        except CouldNotRunError:
-            if not broken:
-                raise
-        finally:
-            self.clean_up()
-        return broken
-
-    def perform(self, steps: list[dict[str, Any]]) -> list[str]:
-        """Send one request, or several at the same moment, and return the promises that their answers break."""
-        self.later = timedelta(seconds=time.time() - steps[0]["started"])
-        for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
-            self.between(what, how, refs)
-        requests = [self.request(step) for step in steps]
-        sent_over = [connected(request) if len(steps) > 1 else None for request in requests]
-        begun = time.monotonic()
-        with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(self.send_at, steps, requests, sent_over, itertools.repeat(begun)))
-        # Which of several equal requests is answered first, nobody knows: the best fit counts.
-        answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
-        broken = self.broken(steps, answers)
-        for step, answer in zip(steps, answers, strict=True):
-            print(f"{answer[0]} {step['method']} {step['step']}")
-        for told, wrong in broken:
-            print(f"  expected {told}\n  got {wrong}")
-        self.hear(steps, answers)
-        if not broken:
-            self.go_on(steps, answers)
-        return [told for told, _ in broken]
-
-    def go_on(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
-        """Raise :class:`HeldEarlierError` or :class:`CouldNotRunError` where the sequence ends with these answers."""
-        for step, answer in zip(steps, answers, strict=True):
-            later = self.case["steps"][step["again"]]["promises"] if "again" in step else []
-            if later and not any(self.mismatch(step, answer, *promise) for _, *promise in later):
-                raise HeldEarlierError
-            if step["needed"] and not 200 <= answer[0] < 300:  # noqa: PLR2004 - a success
-                raise CouldNotRunError(
-                    f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
-                )
-            done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
-            if step.get("frame", {}).get("done") and not done and not step["promises"]:
-                raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
-
-    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
-        """Take in what answers to frames tell the requests after them."""
-        for step, answer in zip(steps, answers, strict=True):
-            if frame := step.get("frame"):
-                self.speaker.hear(frame, self.unit_of(step), answer[2])
-
-    def unit_of(self, step: dict[str, Any]) -> str:
-        """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
-        own = self.target(step["target"], step["from"]).rpartition("/")[2]
-        return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
-
-    def send_at(
-        self, step: dict[str, Any], request: urllib.request.Request, over: Any, begun: float
-    ) -> Answer:
-        """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
-        if self.case.get("model"):
-            time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
-        started, first = time.time(), time.monotonic()
-        answer = send_over(over, request)
-        if frame := step.get("frame"):
-            answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
-        self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
-        return answer
-
-    @staticmethod
-    def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Yield the ways to assign answers to requests that were the same and sent at once."""
-        same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
-        if len(steps) <= MOST_AT_ONCE:
-            for places in itertools.permutations(range(len(steps))):
-                if all(same[place] == one for place, one in zip(places, same, strict=True)):
-                    yield tuple(given[place] for place in places)
-        else:
-            yield tuple(given)
-
-    def broken(self, steps: Sequence[dict[str, Any]], answers: Sequence[Answer]) -> list[tuple[str, str]]:
-        """Return the promises that answers break, each with what came instead."""
-        for step, answer in zip(steps, answers, strict=True):
-            self.answers[step["place"]] = answer[2]
-        return [
-            (told, wrong)
-            for step, answer in zip(steps, answers, strict=True)
-            for told, *promise in step["promises"]
-            if (wrong := self.mismatch(step, answer, *promise))
-        ]
-
-    def between(self, what: str, how: list[Any], refs: dict[str, Any]) -> None:
-        """Wait, or ask the control protocol for what the case asked for."""
-        if what == "wait" and not self.control:
-            print(f"waiting {how[0]:g} s")
-            time.sleep(how[0])
-        elif what == "wait":
-            instance = self.value(self.case["instance"], {})
-            ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
-        elif what == "parcel":
-            self.pack(how[0], refs)
-        elif what == "damage":
-            name, whole, made = how
-            self.values[made] = DAMAGES[name](self.value(whole, refs))
-        elif not self.control:
-            raise CouldNotRunError("it needs the control protocol: set KMS_CONTROL_URL")
-        else:
-            method, path, body, *made = how
-            answer = ask(method, self.control + self.text(path, refs), self.document(body, refs))
-            if made and isinstance(answer, dict):
-                self.values[made[0]] = str(answer.get("id"))
-
-    def pack(self, made: dict[str, str], refs: dict[str, Any]) -> None:
-        """Pack key material for an import token, as the case did; the three members that it sends are then known."""
-        self.case["forms"].setdefault(made["material"], made.get("form", "base64 32"))
-        material, key, nonce = (
-            base64.b64decode(self.value(made[name], refs)) for name in ("material", "key", "nonce")
-        )
-        iv = secrets.token_bytes(12)
-        for name, value in (
-            ("payload", oaep(material, key)),
-            ("encryptedNonce", aes_gcm(material, iv, nonce)),
-            ("iv", iv),
-        ):
-            self.values[made[name]] = base64.b64encode(value).decode()
-
-    def request(self, step: dict[str, Any]) -> urllib.request.Request:
-        """Return a request of this run."""
-        refs = step["from"]
-        headers = {name: self.text(value, refs) for name, value in step["headers"].items()}
-        headers["user-agent"] = "kms-conformance-repro"
-        headers.setdefault("correlation-id", str(uuid.uuid4()))
-        if step["token_of"]:
-            headers["authorization"] = f"Bearer {self.credentials.token(step['token_of'])}"
-        elif "credential" in step:
-            identity, form = step["credential"]
-            headers["authorization"] = f"Bearer {self.credentials.forged(form, identity)}"
-        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
-            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
-        data, document = None, self.document(step["body"], refs)
-        if "text" in (frame := step.get("frame") or {}):
-            try:
-                document = self.speaker.body(frame, self.unit_of(step), step["place"])
-            except ValueError as error:
-                raise CouldNotRunError(str(error)) from None
-        if step["text"] is not None:
-            data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
-        elif document is not None:
-            data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
-                "utf-8", "surrogatepass"
-            )
-        url = self.base + self.target(step["target"], refs)
-        if "text" in frame:
-            url = f"{url.rpartition('/')[0]}/{self.unit_of(step)}"
-        request = urllib.request.Request(url, data, headers, method=step["method"])
-        if data is not None and "content-type" not in step["headers"]:
-            request.add_unredirected_header("Content-type", "")
-        step["sent"], step["sent_body"] = (
-            headers,
-            None if step["text"] is not None else data and json.loads(data),
-        )
-        return request
+    case: dict[str, Any]
+    answers: dict[int, Any]
+    values: dict[str, str]
+    later: timedelta
 
     def target(self, recorded: str, refs: dict[str, Any]) -> str:
         """Return a path and query of this run; a value may stand there with escapes."""
@@ -1229,8 +1098,8 @@ class Reproduction:
         for place, part in enumerate(parts):
             plain = urllib.parse.unquote(part)
             own = self.text(plain, refs)
-            is_escaped = plain not in {part, own}
-            parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
+            escaped = urllib.parse.quote(own, safe="").replace("-", "%2D" if "%2D" in part else "-")
+            parts[place] = escaped if plain not in {part, own} else self.text(part, refs)
         return "".join(parts)
 
     # --- values of this run in the place of those of the record -------------------------------------------------------
@@ -1311,6 +1180,242 @@ class Reproduction:
             return [self.document(value, refs) for value in recorded]
         return self.text(recorded, refs) if isinstance(recorded, str) else recorded
 
+
+HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
+MOST_WAITING, MOST_TRIES = 5, 100
+
+
+class HeldEarlierError(Exception):
+    """What is promised held before it was asked in the record; the text says how."""
+
+
+class Reproduction(ValuesOfRun):
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self.case = case
+        self.base = os.environ.get("KMS_BASE_URL", case["base_url"]).rstrip("/")
+        self.control = os.environ.get("KMS_CONTROL_URL", "").rstrip("/")
+        self.answers: dict[int, Any] = {}
+        self.seen: dict[int, Timed] = {}
+        self.values: dict[str, str] = {}
+        self.credentials = Credentials(case["grant"])
+        self.later = timedelta(0)
+        self.speaker: Any = None
+        self.number = 0
+        self.ahead = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget every value of this run; the instance stays."""
+        self.answers, self.seen, self.values = {}, {}, {}
+        self.ahead = 0.0
+        self.case["new_run"] = secrets.token_hex(4)
+        packed = self.case.get("speaker")
+        self.speaker = packed and brought(packed)(self.case["new_run"], is_fresh=not self.case["kept"])
+        instance = os.environ.get("KMS_INSTANCE", "")
+        if instance and self.case["instance"]:
+            self.values[self.case["instance"]] = instance
+
+    def run(self) -> int:
+        """Send every request, some more than once where it is a matter of moments, and return the exit code."""
+        broken = self.once()
+        for number in range(1, self.tries()):
+            if not broken:
+                self.begin()
+                self.number = number
+                broken = self.once()
+        print("the promise is broken" if broken else "the promise holds")
+        return BROKEN if broken else HOLDS
+
+    def tries(self) -> int:
+        """Return how often the requests may be sent: not often where each time takes real waits."""
+        waits = any(note[0] == "wait" for step in self.case["steps"] for note, _ in step["before"])
+        tries: int = self.case.get("tries", 1)
+        return min(tries, MOST_WAITING if waits and not self.control else MOST_TRIES)
+
+    def once(self) -> list[str]:
+        """Send every request and return the promises that were broken."""
+        broken: list[str] = []
+        try:
+            for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
+                broken += self.perform(list(group))
+        except HeldEarlierError as why:
+            print(f"  {why}")
+        except CouldNotRunError:
+            if not broken:
+                raise
+        finally:
+            self.clean_up()
+        return broken
+
+    def perform(self, steps: list[dict[str, Any]]) -> list[str]:
+        """Send one request, or several at the same moment, and return the promises that their answers break."""
+        self.later = timedelta(seconds=time.time() - steps[0]["started"])
+        for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
+            self.between(what, how, refs)
+        requests = [self.request(step) for step in steps]
+        sent_over = [connected(request) if len(steps) > 1 else None for request in requests]
+        at = moments([step.get("offset", 0.0) for step in steps], self.number)
+        begun = time.monotonic()
+        with ThreadPoolExecutor(len(requests)) as threads:
+            given = list(threads.map(self.send_at, steps, requests, sent_over, [begun + one for one in at]))
+        # Which of several equal requests is answered first, nobody knows: the best fit counts.
+        answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
+        broken = self.broken(steps, answers)
+        for step, answer in zip(steps, answers, strict=True):
+            print(f"{answer[0]} {step['method']} {step['step']}")
+        for told, wrong in broken:
+            print(f"  expected {told}\n  got {wrong}")
+        self.hear(steps, answers)
+        if not broken:
+            self.go_on(steps, answers)
+        return [told for told, _ in broken]
+
+    def go_on(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Raise :class:`HeldEarlierError` or :class:`CouldNotRunError` where the sequence ends with these answers."""
+        for step, answer in zip(steps, answers, strict=True):
+            later = self.case["steps"][step["again"]]["promises"] if "again" in step else []
+            if later and not any(self.mismatch(step, answer, *promise) for _, *promise in later):
+                raise HeldEarlierError("as promised, so that it need not be asked again")
+            if step["needed"] and not 200 <= answer[0] < 300:  # noqa: PLR2004 - a success
+                if self.says_so_now(step, answer):
+                    raise HeldEarlierError("refused at once with what a later answer has to say")
+                raise CouldNotRunError(
+                    f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
+                )
+            done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
+            if step.get("frame", {}).get("done") and not done and not step["promises"]:
+                raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
+
+    def says_so_now(self, step: dict[str, Any], answer: Answer) -> bool:
+        """Tell whether a refusal has the text that a later answer is promised to have, about a request that went through in the record."""
+        patterns = [
+            pattern
+            for later in self.case["steps"][step["place"] + 1 :]
+            for _, _, members, _ in later["promises"]
+            for member in members
+            if member["check"] == "matches"
+            for pattern in member["value"]
+        ]
+        return any(re.search(pattern, text) for pattern in patterns for text in texts_in(answer[2]))
+
+    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Take in what answers to frames tell the requests after them."""
+        for step, answer in zip(steps, answers, strict=True):
+            if frame := step.get("frame"):
+                self.speaker.hear(frame, self.unit_of(step), answer[2])
+
+    def unit_of(self, step: dict[str, Any]) -> str:
+        """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
+        own = self.target(step["target"], step["from"]).rpartition("/")[2]
+        return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
+
+    def send_at(self, step: dict[str, Any], request: urllib.request.Request, over: Any, at: float) -> Answer:
+        """Send a request at its moment."""
+        time.sleep(max(0.0, at - time.monotonic()))
+        started, first = time.time() + self.ahead, time.monotonic()
+        answer = send_over(over, request)
+        if frame := step.get("frame"):
+            answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
+        self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
+        return answer
+
+    @staticmethod
+    def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
+        same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
+        if len(steps) <= MOST_AT_ONCE:
+            for places in itertools.permutations(range(len(steps))):
+                if all(same[place] == one for place, one in zip(places, same, strict=True)):
+                    yield tuple(given[place] for place in places)
+        else:
+            yield tuple(given)
+
+    def broken(self, steps: Sequence[dict[str, Any]], answers: Sequence[Answer]) -> list[tuple[str, str]]:
+        """Return the promises that answers break, each with what came instead."""
+        for step, answer in zip(steps, answers, strict=True):
+            self.answers[step["place"]] = answer[2]
+        return [
+            (told, wrong)
+            for step, answer in zip(steps, answers, strict=True)
+            for told, *promise in step["promises"]
+            if (wrong := self.mismatch(step, answer, *promise))
+        ]
+
+    def between(self, what: str, how: list[Any], refs: dict[str, Any]) -> None:
+        """Wait, or ask the control protocol for what the case asked for."""
+        if what == "wait" and not self.control:
+            print(f"waiting {how[0]:g} s")
+            time.sleep(how[0])
+        elif what == "wait":
+            instance = self.value(self.case["instance"], {})
+            ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
+            self.ahead += how[0]
+        elif what == "parcel":
+            self.pack(how[0], refs)
+        elif what == "damage":
+            name, whole, made = how
+            self.values[made] = DAMAGES[name](self.value(whole, refs))
+        elif not self.control:
+            raise CouldNotRunError("it needs the control protocol: set KMS_CONTROL_URL")
+        else:
+            method, path, body, *made = how
+            answer = ask(method, self.control + self.text(path, refs), self.document(body, refs))
+            if made and isinstance(answer, dict):
+                self.values[made[0]] = str(answer.get("id"))
+
+    def pack(self, made: dict[str, str], refs: dict[str, Any]) -> None:
+        """Pack key material for an import token, as the case did; the three members that it sends are then known."""
+        self.case["forms"].setdefault(made["material"], made.get("form", "base64 32"))
+        material, key, nonce = (
+            base64.b64decode(self.value(made[name], refs)) for name in ("material", "key", "nonce")
+        )
+        iv = secrets.token_bytes(12)
+        for name, value in (
+            ("payload", oaep(material, key)),
+            ("encryptedNonce", aes_gcm(material, iv, nonce)),
+            ("iv", iv),
+        ):
+            self.values[made[name]] = base64.b64encode(value).decode()
+
+    def request(self, step: dict[str, Any]) -> urllib.request.Request:
+        """Return a request of this run."""
+        refs = step["from"]
+        headers = {name: self.text(value, refs) for name, value in step["headers"].items()}
+        headers["user-agent"] = "kms-conformance-repro"
+        headers.setdefault("correlation-id", str(uuid.uuid4()))
+        if step["token_of"]:
+            headers["authorization"] = f"Bearer {self.credentials.token(step['token_of'])}"
+        elif "credential" in step:
+            identity, form = step["credential"]
+            headers["authorization"] = f"Bearer {self.credentials.forged(form, identity)}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
+        data, document = None, self.document(step["body"], refs)
+        if "text" in (frame := step.get("frame") or {}):
+            try:
+                document = self.speaker.body(frame, self.unit_of(step), step["place"])
+            except ValueError as error:
+                raise CouldNotRunError(str(error)) from None
+        if step["text"] is not None:
+            data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
+        elif document is not None:
+            data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
+                "utf-8", "surrogatepass"
+            )
+        url = self.base + self.target(step["target"], refs)
+        if "text" in frame:
+            url = f"{url.rpartition('/')[0]}/{self.unit_of(step)}"
+        request = urllib.request.Request(url, data, headers, method=step["method"])
+        if data is not None and "content-type" not in step["headers"]:
+            request.add_unredirected_header("Content-type", "")
+        step["sent"], step["sent_body"] = (
+            headers,
+            None if step["text"] is not None else data and json.loads(data),
+        )
+        return request
+
     # --- what is promised ---------------------------------------------------------------------------------------------
 
     def mismatch(
@@ -1334,6 +1439,8 @@ class Reproduction:
                 (one for one, outcome in zip(told, outcomes, strict=True) if status in outcome["statuses"]),
                 told[0],
             )
+        if status in step["open"] and not outcomes:
+            return ""
         gone = status in {404, 410} and not outcomes  # what is not there has no member that could be the same
         for member in (one for one in members if not (gone and one["check"] == "differs")):
             wrong = self.member(member, headers, body, text, step.get("frame"))
@@ -1359,7 +1466,7 @@ class Reproduction:
             value: Any = headers.get(path, MISSING)
             return (
                 ""
-                if value is not MISSING and wanted in (None, value)
+                if value is not MISSING and (wanted is None or value == str(wanted))
                 else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
@@ -1367,10 +1474,10 @@ class Reproduction:
             return f"{path} in the answer" if is_there else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
-        if member.get("same"):
-            before = self.at(self.answers.get(member["same"][0]), member["same"][1])
-            wanted = before if isinstance(before, str) else wanted
-        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+        wanted = self.told_before(member, wanted)
+        if not there and (
+            self.lacks_entry(member, body) or (check in {"equals", "between"} and self.was_empty(member))
+        ):
             return ""
         if check.startswith("matches"):
             texts = [
@@ -1382,10 +1489,9 @@ class Reproduction:
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: (
                 there
-                and type(value) is type(wanted)
-                and (value == wanted or is_as_told(str(value), str(wanted)))
+                and (is_same(value, wanted) or (isinstance(value, str) and is_as_told(value, str(wanted))))
             ),
-            "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
+            "agrees": lambda: not there or is_same(value, wanted),
             "differs": lambda: there and value != wanted,
             "present": lambda: there,
             "absent": lambda: not there or value is None,
@@ -1407,6 +1513,17 @@ class Reproduction:
             return ""
         return f"{path} = {short_text(value)}"
 
+    def told_before(self, member: dict[str, Any], wanted: Any) -> Any:
+        """Return what an earlier answer here has told in the place of what one in the record has: a number, or nothing."""
+        if member.get("count"):
+            place, header = member["count"]
+            told = self.seen[place][-1][1].get(header, "") if place in self.seen else ""
+            return int(told) if told.isdigit() else wanted
+        if member.get("same"):
+            before = self.at(self.answers.get(member["same"][0]), member["same"][1])
+            return before if isinstance(before, str) else wanted
+        return wanted
+
     def spoken(self, member: dict[str, Any], frame: Any) -> Any:
         """Return what a statement about a member says, of an answer to a frame in the values of this run."""
         try:
@@ -1414,15 +1531,17 @@ class Reproduction:
         except ValueError as error:
             raise CouldNotRunError(str(error)) from None
 
-    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
-        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+    def was_empty(self, member: dict[str, Any]) -> bool:
+        """Tell whether nothing is expected at a place, because nothing was there before."""
         refs, value = member["from"], member["value"]
         known = [
             refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
         ]
         before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
-        if before and all(was is MISSING for was in before):
-            return True
+        return bool(before) and all(was is MISSING for was in before)
+
+    def lacks_entry(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether a list lacks the entry that a statement is about, which is for others to judge: it may not have been made."""
         at = member["at"]
         entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
         return entry is not None and self.at(body, at[: entry + 1]) is MISSING
@@ -1445,15 +1564,6 @@ class Reproduction:
                     return
 
 
-MOST_AT_ONCE = 5
-UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-VARIABLE = re.compile(
-    r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
-    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
-)
-
-
 def main(case: dict[str, Any]) -> int:
     """Run a reproduction and return its exit code."""
     if case["cannot"]:
@@ -1471,9 +1581,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A key that was rotated, disabled and enabled within an hour cannot be rotated again in that hour."
 CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
- 'run': '596652ab',
- 'base_url': 'http://127.0.0.1:35421',
- 'instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
+ 'run': '4045b001',
+ 'base_url': 'http://127.0.0.1:46043',
+ 'instance': '678daead-94bb-4b0a-9acc-f24890de3c1b',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1519,83 +1629,186 @@ CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
+                        'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-596652ab-key-enabling_does_not_shorten_the_hour-6b5162000',
+                                    'name': 'kmsct-4045b001-key-enabling_does_not_shorten_the_hour-6b5162000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796016780.686,
+            'started': 1796028637.959,
             'before': [],
             'promises': [],
+            'open': [400,
+                     401,
+                     402,
+                     403,
+                     404,
+                     405,
+                     406,
+                     407,
+                     408,
+                     409,
+                     410,
+                     411,
+                     412,
+                     413,
+                     414,
+                     415,
+                     416,
+                     417,
+                     418,
+                     419,
+                     420,
+                     421,
+                     422,
+                     423,
+                     424,
+                     425,
+                     426,
+                     427,
+                     428,
+                     429,
+                     430,
+                     431,
+                     432,
+                     433,
+                     434,
+                     435,
+                     436,
+                     437,
+                     438,
+                     439,
+                     440,
+                     441,
+                     442,
+                     443,
+                     444,
+                     445,
+                     446,
+                     447,
+                     448,
+                     449,
+                     450,
+                     451,
+                     452,
+                     453,
+                     454,
+                     455,
+                     456,
+                     457,
+                     458,
+                     459,
+                     460,
+                     461,
+                     462,
+                     463,
+                     464,
+                     465,
+                     466,
+                     467,
+                     468,
+                     469,
+                     470,
+                     471,
+                     472,
+                     473,
+                     474,
+                     475,
+                     476,
+                     477,
+                     478,
+                     479,
+                     480,
+                     481,
+                     482,
+                     483,
+                     484,
+                     485,
+                     486,
+                     487,
+                     488,
+                     489,
+                     490,
+                     491,
+                     492,
+                     493,
+                     494,
+                     495,
+                     496,
+                     497,
+                     498,
+                     499],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/rotate',
+            'target': '/api/v2/keys/d6d5ddf8-d347-4cf8-baed-712f5be53c5b/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
+                        'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
+            'from': {'d6d5ddf8-d347-4cf8-baed-712f5be53c5b': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796016780.69,
+            'started': 1796028637.961,
             'before': [],
             'promises': [],
+            'open': [],
             'needed': False},
            {'step': 'disable key',
             'method': 'POST',
-            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/disable',
+            'target': '/api/v2/keys/d6d5ddf8-d347-4cf8-baed-712f5be53c5b/actions/disable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
+                        'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
+            'from': {'d6d5ddf8-d347-4cf8-baed-712f5be53c5b': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796016780.692,
+            'started': 1796028637.963,
             'before': [],
             'promises': [],
+            'open': [],
             'needed': False},
            {'step': 'enable key',
             'method': 'POST',
-            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/enable',
+            'target': '/api/v2/keys/d6d5ddf8-d347-4cf8-baed-712f5be53c5b/actions/enable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
+                        'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
+            'from': {'d6d5ddf8-d347-4cf8-baed-712f5be53c5b': (0, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1796016780.698,
+            'started': 1796028637.964,
             'before': [[['wait', 31], {}]],
             'promises': [],
+            'open': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/rotate',
+            'target': '/api/v2/keys/d6d5ddf8-d347-4cf8-baed-712f5be53c5b/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
+                        'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
+            'from': {'d6d5ddf8-d347-4cf8-baed-712f5be53c5b': (0, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1796016780.7,
+            'started': 1796028637.965,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-enable)',
                           [{'statuses': [409],
@@ -1613,18 +1826,19 @@ CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
                             'patterns': []}],
                           [],
                           []]],
+            'open': [],
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1',
+               'target': '/api/v2/keys/d6d5ddf8-d347-4cf8-baed-712f5be53c5b',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
+                           'bluemix-instance': '678daead-94bb-4b0a-9acc-f24890de3c1b',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])}}]}
+               'from': {'d6d5ddf8-d347-4cf8-baed-712f5be53c5b': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)
