@@ -69,6 +69,8 @@ class Search:
         self._starts: dict[str, tuple[str, ...]] = {}
         # For the look at a text: what stands in some places of spellings and secrets, and in which; most in one.
         self._met: dict[str, int | tuple[int, ...]] = {}
+        # The same without the places: a set is asked twice as fast, by nearly every text of a run.
+        self._sparse: set[str] = set()
         # The secrets that are looked for in pieces, and at which number the places of each begin.
         self._parts: list[str] = []
         self._begins: list[int] = [0]
@@ -81,7 +83,8 @@ class Search:
         """Return another search for the same, which is added to apart from this one."""
         other = Search(self._spell, self._kept)
         other._tokens, other._longer, other._starts = {**self._tokens}, {**self._longer}, {**self._starts}
-        other._met, other._short, other._longest = {**self._met}, self._short, self._longest
+        other._met, other._sparse = {**self._met}, {*self._sparse}
+        other._short, other._longest = self._short, self._longest
         other._parts, other._begins = [*self._parts], [*self._begins]
         return other
 
@@ -138,6 +141,7 @@ class Search:
                 or self._around(number) not in [self._around(other) for other in numbers if other >= 0]
             ):
                 self._met[gram] = (*numbers, number)
+        self._sparse.update(unknown)
         self.clear.forget(unknown)
 
     def _around(self, number: int) -> tuple[str, str]:
@@ -184,7 +188,7 @@ class Search:
     def _may_hold(self, low: str) -> bool:
         """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""
         places = range(0, len(low) - _LOOK + 1, _STRIDE)
-        if not self._met.keys().isdisjoint([low[place : place + _LOOK] for place in places]):
+        if not self._sparse.isdisjoint([low[place : place + _LOOK] for place in places]):
             return True
         return self._holds_short(low)
 
