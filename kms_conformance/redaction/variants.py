@@ -11,7 +11,7 @@ import binascii
 import html
 import re
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import quote, unquote
 
 from kms_conformance.redaction.clear_texts import ClearTexts
@@ -169,8 +169,9 @@ class Search:
         low = _folded(text)
         if not self._may_hold(low):
             return []
-        begins, pieces = self._seen(low)
+        begins, inside = self._seen(low)
         wholes: list[Place] = []
+        pieces: list[tuple[int, int]] = []
         for place in sorted(begins):
             if not wholes or place >= wholes[-1][1]:
                 size, token = self._whole(low, place)
@@ -178,7 +179,7 @@ class Search:
             same = self._same(low, place)
             if same >= PIECE:
                 pieces.append((place, place + same))
-        return _filled(wholes, pieces)
+        return _filled(wholes, pieces + self._pieces(low, inside, wholes))
 
     def are_clear(self, texts: Iterable[str]) -> bool:
         """Tell whether nothing that is looked for stands in any of the texts, by one look at all of them."""
@@ -196,28 +197,44 @@ class Search:
         return bool(self._short) and any(form in low for form in self._short)
 
     def _seen(self, low: str) -> tuple[set[int], list[tuple[int, int]]]:
-        """Return the places where a spelling may begin, and begin and end of what stands inside of a secret too."""
-        begins, pieces = set(), []
+        """Return the places where a spelling may begin, and those that are met inside of a secret too, with their numbers."""
+        begins, inside = set(), []
         for form in self._short:
             place = low.find(form)
             while place >= 0:
                 begins.add(place)
                 place = low.find(form, place + 1)
-        for place in range(0, len(low) - _LOOK + 1, _STRIDE):
-            known = self._met.get(low[place : place + _LOOK])
-            if known is None:
-                continue
+        sparse = self._sparse
+        met = [
+            (place, gram)
+            for place in range(0, len(low) - _LOOK + 1, _STRIDE)
+            if (gram := low[place : place + _LOOK]) in sparse
+        ]
+        for place, gram in met:
+            known = self._met[gram]
             for number in known if isinstance(known, tuple) else (known,):
                 if number < 0:
                     begins.add(place + number - _BEGINS)
-                    continue
-                before, after = self._around(number)
-                ahead = _alike(after, low[place : place + _FROM])
-                back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
-                if back + ahead >= PIECE:
-                    pieces.append((place - back, place + ahead))
+                else:
+                    inside.append((place, number))
         begins.discard(-1)
-        return begins, pieces
+        return begins, inside
+
+    def _pieces(
+        self, low: str, inside: Iterable[tuple[int, int]], wholes: Sequence[Place]
+    ) -> list[tuple[int, int]]:
+        """Return begin and end of what stands around these places in a secret too, but for what lies within a spelling."""
+        starts, pieces = [begin for begin, _, _ in wholes], []
+        for place, number in inside:
+            nearest = bisect_right(starts, place - _BEFORE) - 1
+            if nearest >= 0 and place + _FROM <= wholes[nearest][1]:
+                continue
+            before, after = self._around(number)
+            ahead = _alike(after, low[place : place + _FROM])
+            back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
+            if back + ahead >= PIECE:
+                pieces.append((place - back, place + ahead))
+        return pieces
 
     def _whole(self, low: str, place: int) -> tuple[int, str]:
         """Return the size of the longest spelling that stands at a place, and its token; 0 where none does."""
