@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance.errors import BundleError
+from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import manifest, results
 from kms_conformance.run.options import FuzzOptions, Options
@@ -88,10 +89,12 @@ def certified(defect: str, product: Product) -> Run:
         run = session.outcome()
         session.close()
     servers = [
-        {"name": server, "addresses": ["192.0.2.1:443"], "certificates": [CERTIFICATE]}
-        for server in served(run)
+        {"name": server, "addresses": [server], "certificates": [CERTIFICATE]} for server in served(run)
     ]
-    return replace(run, meta={**run.meta, "servers": servers})
+    text = json.dumps(to_document(replace(run, meta={**run.meta, "servers": servers})))
+    for server in served(run):
+        text = text.replace(f"http://{server}", f"https://{server}")
+    return from_document(Run, json.loads(text))
 
 
 def served(run: Run) -> list[str]:
