@@ -21,7 +21,8 @@ from kms_conformance.contract.contract import load_contract
 
 _OWN = "kms_conformance"
 _CONTRACT = "kms_conformance.contract.contract"
-"""The one module that stands in a script in another form: of a contract, a model wants the paths of its operations."""
+"""The one module that stands in a script in another form: of a contract, a model wants paths of operations and texts of codes."""
+_OF_CODE = ("documented", "messages", "patterns", "detail")
 _LINE = 110
 
 
@@ -31,13 +32,19 @@ def packed_model(contract: str) -> tuple[str, ...]:
 
     None where it has no model, or one that needs more than the standard library.
     """
-    function = str(load_contract(contract).about.get("laws", {}).get("histories", ""))
-    paths = {name: operation.path for name, operation in load_contract(contract).operations.items()}
+    stated = load_contract(contract)
+    function = str(stated.about.get("laws", {}).get("histories", ""))
+    paths = {name: {"path": operation.path} for name, operation in stated.operations.items()}
+    codes = {
+        name: {member: getattr(code, member) for member in _OF_CODE} for name, code in stated.codes.items()
+    }
     of_contract = (
         "from types import SimpleNamespace\n"
-        f"_PATHS = {paths!r}\n"
-        "_OPERATIONS = {name: SimpleNamespace(path=path) for name, path in _PATHS.items()}\n"
-        "def load_contract(name):\n    return SimpleNamespace(operations=_OPERATIONS)\n"
+        "def _named(things):\n"
+        "    return {name: SimpleNamespace(**members) for name, members in things.items()}\n"
+        f"_CONTRACT = SimpleNamespace(operations=_named({paths!r}), codes=_named({codes!r}),\n"
+        f"    reason=SimpleNamespace(text={stated.reason.text!r}))\n"
+        "def load_contract(name):\n    return _CONTRACT\n"
     )
     return packed_modules(function, {_CONTRACT: of_contract})
 
