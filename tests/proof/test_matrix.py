@@ -1,6 +1,6 @@
 """The suite is proved: every defect is found, no variation raises an alarm, and the stored kill matrix is no fiction.
 
-The whole matrix is `make matrix`. Here a third of its rows is run, always the same; ``KMS_MATRIX=all`` runs every row,
+The whole matrix is `make matrix`. Here a hundredth of its rows is run, always the same; ``KMS_MATRIX=all`` runs every row,
 ``KMS_MATRIX=0/9`` the first of nine parts.
 """
 
@@ -24,8 +24,8 @@ from systems import SYSTEMS
 from kms_conformance.contract.schemas import load_schema
 from kms_reference.variations import SYSTEM_VARIATIONS, VARIATIONS
 
-PART = "0/12"
-"""Which rows are run anew: a twelfth, by the hash of their name."""
+PART = "0/100"
+"""Which rows are run anew: a hundredth, by the hash of their name."""
 SAMPLE = "0/401"
 """Which rows are run with every case, to prove that no case is left out that would have found the defect."""
 NAMES = [name for system in SYSTEMS.values() for name in system.switches]
@@ -75,7 +75,7 @@ def test_stored_matrix_is_what_its_schema_and_page_say(stored: Any) -> None:
 
 
 def test_rows_are_as_stored() -> None:
-    """A twelfth of the rows, run again, is what the stored matrix says; a row may differ, but not five times in a row."""
+    """Some of the rows, run again, is what the stored matrix says; a row may differ, but not five times in a row."""
     wanted = os.environ.get("KMS_MATRIX", PART)
     done = matrix_command("--part", "0/1" if wanted == "all" else wanted)
     assert done.returncode == 0, done.stdout + done.stderr
