@@ -1,6 +1,6 @@
 """The suite is proved: every defect is found, no variation raises an alarm, and the stored kill matrix is no fiction.
 
-The whole matrix is `make matrix`. Here a hundredth of its rows is run, always the same; ``KMS_MATRIX=all`` runs every row,
+The whole matrix is `make matrix`. Here a twenty-fourth of its rows is run, always the same; ``KMS_MATRIX=all`` runs every row,
 ``KMS_MATRIX=0/9`` the first of nine parts.
 """
 
@@ -24,8 +24,8 @@ from systems import SYSTEMS
 from kms_conformance.contract.schemas import load_schema
 from kms_reference.variations import SYSTEM_VARIATIONS, VARIATIONS
 
-PART = "0/100"
-"""Which rows are run anew: a hundredth, by the hash of their name."""
+PART = "0/24"
+"""Which rows are run anew: a twenty-fourth, by the hash of their name."""
 SAMPLE = "0/401"
 """Which rows are run with every case, to prove that no case is left out that would have found the defect."""
 NAMES = [name for system in SYSTEMS.values() for name in system.switches]
