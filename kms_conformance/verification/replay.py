@@ -56,6 +56,13 @@ class _ReplayedCase(CaseRun):
     stated: dict[str, list[Expectation]] = field(default_factory=dict)
     known: Judgements = field(default_factory=Judgements)
 
+    @property
+    def _client(self) -> ReplayClient:
+        """The client that gives the recorded answers."""
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        return client
+
     def wire_findings(self, exchange: Exchange) -> list[Finding]:
         """Return what breaks the rules of every exchange, as it was found before."""
         known = self.known.wire.get(exchange.id)
@@ -68,51 +75,39 @@ class _ReplayedCase(CaseRun):
 
     def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Take the requests of one client after those of another; each client's own are in their order."""
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
         answers = []
         for number, request in enumerate(requests, 1):
             # A deferred case has sent them one after the other.
-            with client.one_of_several(number if client.is_at_once else 0):
+            with self._client.one_of_several(number if self._client.is_at_once else 0):
                 answers.append(request())
-        client.know_answers()
+        self._client.know_answers()
         return answers
 
     def read(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Take the answers of as many clients as have read in the record: one, or all."""
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
-        return self.read_by(READERS if client.is_at_once else 1, requests)
+        return self.read_by(READERS if self._client.is_at_once else 1, requests)
 
     def evidence(self, exchange: Exchange) -> Exchange:
         """Return an exchange as the record has it."""
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
-        return client.as_recorded.get(exchange.id, exchange)
+        return self._client.as_recorded.get(exchange.id, exchange)
 
     def wait(self, seconds: float, why: str, *, within: float | None = None) -> None:
         """Let as much time pass as in the record, where that is the same wait."""
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
-        super().wait(client.wait_of_record(seconds), why, within=within)
+        super().wait(self._client.wait_of_record(seconds), why, within=within)
 
     def clock_ahead(self) -> tuple[float, float]:
         """Return how far the clock of an instance must be ahead: as at first, and by the waits where the control protocol moves it."""
         self.now()  # as the record notes it
         clock = self.context.clock
         assert isinstance(clock, ReplayClock)
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
         moved = self.waited if self.context.target.control_url else 0.0
-        ahead, unsure = client.clock_of_record(clock.begun + moved)
-        client.note(CLOCK, ahead, unsure)
+        ahead, unsure = self._client.clock_of_record(clock.begun + moved)
+        self._client.note(CLOCK, ahead, unsure)
         return ahead, unsure
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
         self.demand_in_time(exchange)
-        client = self.context.client
-        assert isinstance(client, ReplayClient)
         self.unjudged.pop(exchange.id, None)
         left = self.stated.get(exchange.id, [])
         name = f"exchange {exchange.id} ({exchange.step})"
@@ -123,7 +118,9 @@ class _ReplayedCase(CaseRun):
         recorded = left[0]
         if expectation != recorded or _types(expectation) != _types(recorded):
             expectation = _as_measured(expectation, recorded)
-            client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {name}")
+            self._client.alignment.demand(
+                _document(expectation), _document(recorded), f"the expectation of {name}"
+            )
         del left[0]
         self.expectations.append(recorded)
         finding = self._finding(recorded, exchange)
@@ -363,7 +360,7 @@ def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     # What stands before the file's name depends on the folder in which the run was started, and the judging.
     if _last(case.nodeid) != _last(anew.nodeid):
         problems.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
-    if round(abs(case.waited - anew.waited), 2):  # it is kept to the millisecond
+    if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
         problems.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(problems)
 
