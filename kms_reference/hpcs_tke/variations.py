@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -20,7 +19,7 @@ from kms_reference.hpcs_tke.messages import COUNTER_LENGTH
 from kms_reference.hpcs_tke.permissions import ONE_SIGN, WK_IMPORT
 from kms_reference.hpcs_tke.registers import MasterKeyRegisters
 from kms_reference.hpcs_tke.unit import CryptoUnit
-from kms_reference.switches import Change, Variation, gives, instead, on_refusal, then
+from kms_reference.switches import Variation, gives, instead, on_refusal, then
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -169,35 +168,24 @@ def _signatures_first(lawful: RuleLike, domain: Domain, block: AdminBlock, signe
     return lawful(domain, block, signers)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A variation's name, what it is, and what it changes."""
-
-    name: str
-    doc: str
-    changes: tuple[Change, ...]
-
-
-_ROWS: Final = (
-    _Row("tke-list-turned", "Units and their kinds are listed in the opposite order.", (gives(TkeService.listed, _turned),)),
-    _Row("tke-list-bare", "The list has neither metadata nor what clients do not use of a unit.", (gives(TkeService.listed, _bare),)),
-    _Row("tke-list-with-more", "The list and its units have members that no source names.", (gives(TkeService.listed, _with_more),)),
-    _Row("tke-other-ids", "Ids of units are UUIDs in capitals.", (instead(TkeService.new_id, lambda *_: str(uuid.uuid4()).upper()),)),
-    _Row("tke-other-locations", "Locations name a zone and a host of another form, and numbers without zeros.", (gives(CryptoUnit.listing, _elsewhere),)),
-    _Row("tke-refusals-as-json", "Refusals of the service are JSON documents.", (instead(TkeService.unauthorized, _as_json(401, **{"www-authenticate": "Bearer"})), instead(TkeService.unknown_instance, _as_json(404)), instead(TkeService.unknown_unit, _as_json(404)), instead(TkeService.without_request, _as_json(400)))),
-    _Row("tke-forbidden", "Without permission, and for an unknown instance, the answer is 403.", (instead(TkeService.unauthorized, _forbidden), instead(TkeService.unknown_instance, _as_json(403)))),
-    _Row("tke-more-texts", "Answers have further texts and headers.", (gives(TkeService.answered, _more_texts),)),
-    _Row("tke-spelled-otherwise", "Answers are written in small letters, with other information and a padded length.", (gives(CryptoUnit.answer, _spelled_otherwise),)),
-    _Row("tke-long-lengths", "Answers of a unit have lengths of more octets than necessary.", (gives(CryptoUnit.message, _in_long_lengths),)),
-    _Row("tke-other-codes", "Refusals have the other codes that sources know.", (gives(CryptoUnit.refused, _other_pair),)),
-    _Row("tke-administrators-sorted", "Administrators are listed in the order of their identifiers.", (gives(Domain.list_administrators, _sorted_list),)),
-    _Row("tke-refusals-counted", "A refused command uses up its transaction counter.", (on_refusal(Domain.run, _counted_too),)),
-    _Row("tke-instance-after-zeroizing", "Zeroizing gives a domain another instance number.", (then(Domain.forget_administrators, _next_instance),)),
-    _Row("tke-older-permissions", "Units have the permissions of older firmware at first.", (instead(CryptoUnit.output, _older_at_first), gives(Domain.attributes_after_zeroize, lambda new, _: new._replace(permissions=_OLDER)))),
-    _Row("tke-random-is-committed", "A random key in the new register needs no commitment.", (instead(Domain.run, _committed, lambda _, block, __: block.command == _RANDOM),)),
-    _Row("tke-whole-patterns", "Verification patterns have 32 octets that are not zero.", (gives(MasterKeyRegisters.pattern, lambda _, __, key: hashlib.sha256(b"\x01" + key).digest()),)),
-    _Row("tke-counter-wraps", "Transaction counters begin shortly before their highest value.", (instead(CryptoUnit.output, _near_the_end),)),
-    _Row("tke-signatures-first", "Signatures are verified before anything else is looked at.", (instead(Domain.run, _signatures_first),)),
+TKE_VARIATIONS: Final = (
+    Variation("tke-list-turned", "Units and their kinds are listed in the opposite order.", changes=(gives(TkeService.listed, _turned),)),
+    Variation("tke-list-bare", "The list has neither metadata nor what clients do not use of a unit.", changes=(gives(TkeService.listed, _bare),)),
+    Variation("tke-list-with-more", "The list and its units have members that no source names.", changes=(gives(TkeService.listed, _with_more),)),
+    Variation("tke-other-ids", "Ids of units are UUIDs in capitals.", changes=(instead(TkeService.new_id, lambda *_: str(uuid.uuid4()).upper()),)),
+    Variation("tke-other-locations", "Locations name a zone and a host of another form, and numbers without zeros.", changes=(gives(CryptoUnit.listing, _elsewhere),)),
+    Variation("tke-refusals-as-json", "Refusals of the service are JSON documents.", changes=(instead(TkeService.unauthorized, _as_json(401, **{"www-authenticate": "Bearer"})), instead(TkeService.unknown_instance, _as_json(404)), instead(TkeService.unknown_unit, _as_json(404)), instead(TkeService.without_request, _as_json(400)))),
+    Variation("tke-forbidden", "Without permission, and for an unknown instance, the answer is 403.", changes=(instead(TkeService.unauthorized, _forbidden), instead(TkeService.unknown_instance, _as_json(403)))),
+    Variation("tke-more-texts", "Answers have further texts and headers.", changes=(gives(TkeService.answered, _more_texts),)),
+    Variation("tke-spelled-otherwise", "Answers are written in small letters, with other information and a padded length.", changes=(gives(CryptoUnit.answer, _spelled_otherwise),)),
+    Variation("tke-long-lengths", "Answers of a unit have lengths of more octets than necessary.", changes=(gives(CryptoUnit.message, _in_long_lengths),)),
+    Variation("tke-other-codes", "Refusals have the other codes that sources know.", changes=(gives(CryptoUnit.refused, _other_pair),)),
+    Variation("tke-administrators-sorted", "Administrators are listed in the order of their identifiers.", changes=(gives(Domain.list_administrators, _sorted_list),)),
+    Variation("tke-refusals-counted", "A refused command uses up its transaction counter.", changes=(on_refusal(Domain.run, _counted_too),)),
+    Variation("tke-instance-after-zeroizing", "Zeroizing gives a domain another instance number.", changes=(then(Domain.forget_administrators, _next_instance),)),
+    Variation("tke-older-permissions", "Units have the permissions of older firmware at first.", changes=(instead(CryptoUnit.output, _older_at_first), gives(Domain.attributes_after_zeroize, lambda new, _: new._replace(permissions=_OLDER)))),
+    Variation("tke-random-is-committed", "A random key in the new register needs no commitment.", changes=(instead(Domain.run, _committed, lambda _, block, __: block.command == _RANDOM),)),
+    Variation("tke-whole-patterns", "Verification patterns have 32 octets that are not zero.", changes=(gives(MasterKeyRegisters.pattern, lambda _, __, key: hashlib.sha256(b"\x01" + key).digest()),)),
+    Variation("tke-counter-wraps", "Transaction counters begin shortly before their highest value.", changes=(instead(CryptoUnit.output, _near_the_end),)),
+    Variation("tke-signatures-first", "Signatures are verified before anything else is looked at.", changes=(instead(Domain.run, _signatures_first),)),
 )  # fmt: skip
-
-TKE_VARIATIONS: Final = tuple(Variation(row.name, row.doc, changes=row.changes) for row in _ROWS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -228,31 +227,20 @@ def _is_leaving(described: dict[str, Any], service: IksService, *_: Any) -> dict
     return {**described, "state": "deleting", **({"errorMessage": ""} if "errorMessage" in described else {})}
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A variation's name, what it is, and what it changes."""
-
-    name: str
-    doc: str
-    changes: tuple[Change, ...]
-
-
-_ROWS: Final = (
-    _Row("iks-lists-turned", "Lists and members are in the opposite order.", (_rewritten(_turned),)),
-    _Row("iks-more-members", "Answers and errors have members that no source names.", (_rewritten(_with_more), gives(envelope_members, lambda members, *_: {**members, "severity": 2, "more": None}))),
-    _Row("iks-empty-objects", "Changes are answered by 200 and an empty object.", (instead(IksService.answer, _empty_objects),)),
-    _Row("iks-earlier-texts", "Messages have the texts of earlier pages and of the command line.", (gives(refusal, _earlier_text), gives(State.orphan_error, _earlier_orphan), gives(IksService.registry_errors, lambda errors, *_: [{"description": _REGISTRY, "code": "E1"} for _ in errors]))),
-    _Row("iks-other-statuses", "Refusals have other statuses, codes and types where no source tells any.", (gives(refusal, _other_status),)),
-    _Row("iks-refused-by-a-gateway", "Callers without a good token are refused in plain text.", (gives(envelope, _of_a_gateway),)),
-    _Row("iks-bare-errors", "Errors have neither incident id nor type.", (gives(envelope_members, _bare_envelope, lambda _, refused: refused.code != "P0005"),)),
-    _Row("iks-viewer-unauthorized", "A lower role is refused by 401.", (on_refusal(IksService.check_role, _unauthorized),)),
-    _Row("iks-only-what-is-missing", "The listing of permissions leaves out what is sufficient.", (gives(State.infra_permissions, _what_is_missing),)),
-    _Row("iks-owner-without-address", "The key owner has no address.", (instead(IksService.key_owner, _service_owner),)),
-    _Row("iks-bare-workers", "Workers in order have no message, and states have other names.", (gives(IksService.worker_view, _bare_worker),)),
-    _Row("iks-other-ids", "Ids of clusters and workers have other forms.", (gives(State.create_cluster, _other_ids),)),
-    _Row("iks-nothing-critical-untold", "A new cluster without errors has no list of them.", (_rewritten(_nothing_critical),)),
-    _Row("iks-refusals-on-workers", "What credentials may not do is accepted, and told by the worker.", (instead(State.add_workers, _on_workers), instead(State.change_worker, _on_worker), gives(State.worker_error, lambda text, _, __, worker: text or _told.get(worker, "")))),
-    _Row("iks-removal-takes-time", "What is removed is shown as being removed.", (instead(State.change_worker, _stays_a_while), instead(State.remove_cluster, _cluster_stays), gives(IksService.worker_view, _is_leaving), gives(IksService.cluster_view, _is_leaving))),
+IKS_VARIATIONS: Final = (
+    Variation("iks-lists-turned", "Lists and members are in the opposite order.", changes=(_rewritten(_turned),)),
+    Variation("iks-more-members", "Answers and errors have members that no source names.", changes=(_rewritten(_with_more), gives(envelope_members, lambda members, *_: {**members, "severity": 2, "more": None}))),
+    Variation("iks-empty-objects", "Changes are answered by 200 and an empty object.", changes=(instead(IksService.answer, _empty_objects),)),
+    Variation("iks-earlier-texts", "Messages have the texts of earlier pages and of the command line.", changes=(gives(refusal, _earlier_text), gives(State.orphan_error, _earlier_orphan), gives(IksService.registry_errors, lambda errors, *_: [{"description": _REGISTRY, "code": "E1"} for _ in errors]))),
+    Variation("iks-other-statuses", "Refusals have other statuses, codes and types where no source tells any.", changes=(gives(refusal, _other_status),)),
+    Variation("iks-refused-by-a-gateway", "Callers without a good token are refused in plain text.", changes=(gives(envelope, _of_a_gateway),)),
+    Variation("iks-bare-errors", "Errors have neither incident id nor type.", changes=(gives(envelope_members, _bare_envelope, lambda _, refused: refused.code != "P0005"),)),
+    Variation("iks-viewer-unauthorized", "A lower role is refused by 401.", changes=(on_refusal(IksService.check_role, _unauthorized),)),
+    Variation("iks-only-what-is-missing", "The listing of permissions leaves out what is sufficient.", changes=(gives(State.infra_permissions, _what_is_missing),)),
+    Variation("iks-owner-without-address", "The key owner has no address.", changes=(instead(IksService.key_owner, _service_owner),)),
+    Variation("iks-bare-workers", "Workers in order have no message, and states have other names.", changes=(gives(IksService.worker_view, _bare_worker),)),
+    Variation("iks-other-ids", "Ids of clusters and workers have other forms.", changes=(gives(State.create_cluster, _other_ids),)),
+    Variation("iks-nothing-critical-untold", "A new cluster without errors has no list of them.", changes=(_rewritten(_nothing_critical),)),
+    Variation("iks-refusals-on-workers", "What credentials may not do is accepted, and told by the worker.", changes=(instead(State.add_workers, _on_workers), instead(State.change_worker, _on_worker), gives(State.worker_error, lambda text, _, __, worker: text or _told.get(worker, "")))),
+    Variation("iks-removal-takes-time", "What is removed is shown as being removed.", changes=(instead(State.change_worker, _stays_a_while), instead(State.remove_cluster, _cluster_stays), gives(IksService.worker_view, _is_leaving), gives(IksService.cluster_view, _is_leaving))),
 )  # fmt: skip
-
-IKS_VARIATIONS: Final = tuple(Variation(row.name, row.doc, changes=row.changes) for row in _ROWS)

@@ -26,6 +26,22 @@ class Memory:
         """Return what is remembered of one of them."""
         return self._things.setdefault(owner, {}).setdefault(what, {})
 
+    def keeping(self, what: str) -> RuleLike:
+        """Return a deed that remembers the key of a call under a word."""
+
+        def act(call: Call, key: Key, *_: Any, **__: Any) -> None:
+            self(call.instance, what)[key.id] = key
+
+        return act
+
+    def holding(self, what: str) -> Test:
+        """Return a test that holds for keys that are remembered under a word."""
+
+        def test(call: Call, key: Key, *_: Any, **__: Any) -> bool:
+            return key.id in self(call.instance, what)
+
+        return test
+
 
 def defects_of(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
     """Return defects from rows of name, sentence and changes."""

@@ -21,15 +21,6 @@ def _refusing(refusal: RefusedError, call: Call, *_: Any) -> None:
     raise refusal
 
 
-def _once(what: str) -> RuleLike:
-    """Hold for a key of which this is known."""
-
-    def test(call: Call, key: Key, *_: Any, **__: Any) -> bool:
-        return key.id in _known(call.instance, what)
-
-    return test
-
-
 def _first_of_its_name(lawful: RuleLike, call: Call, key: Key) -> None:
     names = _known(call.instance, "names")
     if names.setdefault(key.name, key.id) == key.id:
@@ -37,6 +28,6 @@ def _first_of_its_name(lawful: RuleLike, call: Call, key: Key) -> None:
 
 
 VIEW_DEFECTS_AFTER: Final = defects_of(
-    ("any-state-once-refused", "A key that has refused to be enabled works in any state.", on_refusal(actions.enable, _refusing), unchecked(actions.check_state, _once("refused"))),
+    ("any-state-once-refused", "A key that has refused to be enabled works in any state.", on_refusal(actions.enable, _refusing), unchecked(actions.check_state, _known.holding("refused"))),
     ("namesake-not-deleted", "Of the keys of one name only the first one is deleted; others stay.", instead(keys.destroy, _first_of_its_name)),
 )  # fmt: skip

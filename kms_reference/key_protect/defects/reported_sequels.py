@@ -35,22 +35,6 @@ _CUT_TAG: Final = 12
 _known: Final = Memory()
 
 
-def _remembers(what: str) -> RuleLike:
-    """Note that something was done with the key, to be asked for by `_remembered`."""
-
-    def act(call: Call, key: Key, *_: Any, **__: Any) -> None:
-        _known(call.instance, what)[key.id] = key
-
-    return act
-
-
-def _remembered(what: str) -> RuleLike:
-    def test(call: Call, key: Key, *_: Any, **__: Any) -> bool:
-        return key.id in _known(call.instance, what)
-
-    return test
-
-
 def _before(check: RuleLike) -> RuleLike:
     """Check something before what the rule does."""
 
@@ -299,19 +283,19 @@ def _still_adapted(call: Call, key: Key) -> None:
 
 SEQUEL_DEFECTS: Final = (
     *defects_of(
-        ("restored-key-wraps-with-first-version", "A restored key wraps with its first version.", then(keys.revive, _remembers("restored")), gives(actions.wrapping_version, _first_once_restored)),
+        ("restored-key-wraps-with-first-version", "A restored key wraps with its first version.", then(keys.revive, _known.keeping("restored")), gives(actions.wrapping_version, _first_once_restored)),
         ("rewrap-of-newest-refused", "A ciphertext of the newest version is not rewrapped.", gives(actions.opened, _not_of_newest)),
         ("another-pair-at-each-retrieval", "After each retrieval the import token has another pair of keys.", instead(Exchange.prepare, _another_pair)),
         ("rotation-revives-expired-key", "A rotation makes a deactivated key active again.", then(actions.add_version, _revived), skipped(Instance.expire, _is_revived)),
         ("deleted-again-by-the-first", "A key that is deleted again says that who has deleted it first has done so.", then(keys.destroy, _deleted_by_first)),
-        ("versions-of-purged-key", "The versions of a purged key are listed.", then(keys.forget, _remembers("purged")), instead(Call.find_key, lambda lawful, call: _gone_but_versions(lawful(call), call), of_operation("getKeyVersions"))),
+        ("versions-of-purged-key", "The versions of a purged key are listed.", then(keys.forget, _known.keeping("purged")), instead(Call.find_key, lambda lawful, call: _gone_but_versions(lawful(call), call), of_operation("getKeyVersions"))),
         ("deactivated-key-opens-newest-only", "A deactivated key opens what its newest version has wrapped.", gives(actions.decrypted, _newest_opens)),
-        ("authorisation-given-once", "A deletion that was authorised and withdrawn is not authorised again.", then(actions.withdraw, _remembers("withdrawn")), instead(actions.authorize, _before(_authorised_once))),
+        ("authorisation-given-once", "A deletion that was authorised and withdrawn is not authorised again.", then(actions.withdraw, _known.keeping("withdrawn")), instead(actions.authorize, _before(_authorised_once))),
         ("interval-alone-leaves-policy-off", "A rotation policy that is off stays so when an interval is set.", instead(answered, _off_stays_off, of_operation("putPolicy"))),
         ("restore-asks-for-right-of-import", "A key is not restored where keys like it may not be imported.", instead(keys.revive, _before(_with_right_of_import))),
         ("adapter-named-by-id-within-paths", "The certificates and objects of a KMIP adapter are found by its id only.", gives(kmip.adapter_of, _by_id_within)),
         ("underscore-in-adapter-name", "An underscore in the path to a KMIP adapter stands for any character.", on_refusal(kmip.adapter_of, _with_wildcard)),
-        ("restored-key-rotated-without-material", "An imported key that was restored is rotated without material.", then(keys.revive, _remembers("restored")), unchecked(actions.check_material_given, _remembered("restored"))),
+        ("restored-key-rotated-without-material", "An imported key that was restored is rotated without material.", then(keys.revive, _known.keeping("restored")), unchecked(actions.check_material_given, _known.holding("restored"))),
         ("clear-key-not-rotated-by-token", "A key that was imported in clear is not rotated by token.", then(actions.check_enforced_token, _in_clear_for_ever)),
         ("rotation-of-same-size", "An imported key is rotated to material of the same size only.", instead(actions.add_version, _of_same_size)),
         ("refused-ciphertext-stays-refused", "A ciphertext that was refused is refused with the right additional data as well.", instead(actions.decrypted, _refused_before)),
